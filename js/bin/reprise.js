@@ -1,0 +1,112 @@
+#!/usr/bin/env node
+// The terminal program in WebAssembly: instantiates one of the builds in ../wasm and gives it the five functions of
+// src/cli/host.h. Arguments, output and exit codes are the C program's own; only --isa is looked at here, to pick the
+// build. Nothing else of the engine is touched.
+import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import process from 'node:process'
+
+const builds = ['scalar', 'simd128']
+
+/** @param {string[]} args the build that `--isa X` or `--isa=X` asks for, else the best one; C refuses what it does not know */
+function pickBuild(args) {
+  const at = args.findIndex((arg) => arg === '--isa' || arg.startsWith('--isa='))
+  const asked = at < 0 ? '' : (args[at].split('=')[1] ?? args[at + 1])
+  return builds.includes(asked) ? asked : 'simd128'
+}
+
+/** Runs a read or write until the other end is ready: pipes may answer EAGAIN.
+ * @param {() => number} action */
+function untilReady(action) {
+  for (;;) {
+    try {
+      return action()
+    } catch (error) {
+      const { code } = /** @type {NodeJS.ErrnoException} */ (error)
+      if (code === 'EOF') return 0
+      if (code !== 'EAGAIN') return -1
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+    }
+  }
+}
+
+/** The imports of src/cli/host_wasm.c.
+ * @param {() => WebAssembly.Memory} memory */
+function host(memory) {
+  /** @param {number} at @param {number} size */
+  const bytes = (at, size) => new Uint8Array(memory().buffer, at, size)
+  /** @param {number} at */
+  const text = (at) => {
+    const all = new Uint8Array(memory().buffer)
+    return new TextDecoder().decode(all.subarray(at, all.indexOf(0, at)))
+  }
+  return {
+    /** @param {number} path */
+    open(path) {
+      const name = text(path)
+      if (name === '-') return 0
+      try {
+        return openSync(name, 'r')
+      } catch {
+        return -1
+      }
+    },
+    /** @param {number} handle @param {number} at @param {number} size */
+    read: (handle, at, size) => untilReady(() => readSync(handle, bytes(at, size))),
+    /** @param {number} handle */
+    close: (handle) => {
+      if (handle > 2) closeSync(handle)
+    },
+    /** @param {number} stream @param {number} at @param {number} size */
+    write(stream, at, size) {
+      let rest = bytes(at, size)
+      while (rest.length) {
+        const written = untilReady(() => writeSync(stream, rest))
+        if (written < 0) return 0
+        rest = rest.subarray(written)
+      }
+      return 1
+    },
+    now: () => performance.now(),
+  }
+}
+
+/** Copies the arguments into the module's memory: an array of pointers, then zero-terminated strings.
+ * @param {any} exports @param {string[]} args */
+function copyArguments(exports, args) {
+  const strings = args.map((arg) => new TextEncoder().encode(arg + '\0'))
+  const size = strings.reduce((sum, bytes) => sum + bytes.length, 4 * args.length)
+  const at = exports.cli_alloc(Math.max(size, 1))
+  if (!at) return 0
+  const pointers = new Uint32Array(exports.memory.buffer, at, args.length)
+  let next = at + 4 * args.length
+  strings.forEach((bytes, i) => {
+    new Uint8Array(exports.memory.buffer).set(bytes, next)
+    pointers[i] = next
+    next += bytes.length
+  })
+  return at
+}
+
+async function main() {
+  const args = process.argv.slice(2)
+  const url = new URL(`../wasm/reprise-${pickBuild(args)}.wasm`, import.meta.url)
+  /** @type {any} */
+  let exports
+  const imports = { host: host(() => exports.memory), env: { emscripten_notify_memory_growth() {} } }
+  const module = await WebAssembly.compile(readFileSync(url))
+  exports = (await WebAssembly.instantiate(module, imports)).exports
+  exports._initialize?.()
+  const at = copyArguments(exports, args)
+  if (!at) throw new Error('RP_ERR_MEMORY: no room for the arguments')
+  return exports.cli_run(args.length, at)
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error) => {
+    process.stderr.write(`reprise: ${error.message.startsWith('RP_') ? '' : 'RP_ERR_IO: '}${error.message}\n`)
+    process.exitCode = 1
+  },
+)

@@ -1,0 +1,170 @@
+/* Files into memory and into models, and prompts into ids. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PIECE = 1 << 18 };
+#define MAX_TEXT ((size_t)1 << 30)
+
+rp_status file_read(const char *path, char **bytes, size_t *size, rp_error *err) {
+    int handle = host_open(path);
+    if (handle < 0)
+        return rp_fail(err, RP_ERR_IO, "%s: cannot be opened", path);
+    size_t capacity = PIECE;
+    char *buffer = malloc(capacity);
+    int64_t n = 0;
+    *size = 0;
+    while (buffer && (n = host_read(handle, buffer + *size, capacity - *size)) > 0) {
+        *size += (size_t)n;
+        if (*size < capacity)
+            continue;
+        char *bigger = capacity < MAX_TEXT ? realloc(buffer, capacity * 2) : NULL;
+        if (!bigger)
+            free(buffer);
+        buffer = bigger;
+        capacity *= 2;
+    }
+    host_close(handle);
+    if (!buffer)
+        return rp_fail(err, RP_ERR_MEMORY, "%s: %llu bytes and more could not be had", path,
+                       (unsigned long long)capacity);
+    *bytes = buffer;
+    if (n >= 0)
+        return RP_OK;
+    free(buffer);
+    return rp_fail(err, RP_ERR_IO, "%s: cannot be read", path);
+}
+
+static rp_status isa_of(const options *o, rp_isa *isa, rp_error *err) {
+    *isa = RP_ISA_BEST;
+    for (int i = RP_ISA_SCALAR; o->isa && i <= RP_ISA_RELAXED; i++)
+        if (strcmp(o->isa, isa_name((rp_isa)i)) == 0)
+            *isa = (rp_isa)i;
+    if (*isa == RP_ISA_RELAXED)
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "--isa relaxed: this version has no relaxed SIMD kernels, want scalar "
+                                                "or simd128");
+    return RP_OK;
+}
+
+static rp_status feed_file(rp_model *model, int handle, bool header_only, rp_error *err) {
+    char *piece = malloc(PIECE);
+    if (!piece)
+        return rp_fail(err, RP_ERR_MEMORY, "reading: %d bytes could not be had", PIECE);
+    rp_status status = RP_OK;
+    int64_t n = 1;
+    bool done = false;
+    while (status == RP_OK && !done && (n = host_read(handle, piece, PIECE)) > 0)
+        for (size_t at = 0, used; status == RP_OK && !done && at < (size_t)n; at += used) {
+            status = rp_model_feed(model, piece + at, (size_t)n - at, &used, err);
+            rp_load_state state = rp_model_load_state(model);
+            done = status == RP_OK && (state == RP_LOAD_READY || (header_only && state == RP_LOAD_WEIGHTS));
+        }
+    free(piece);
+    if (n < 0)
+        return rp_fail(err, RP_ERR_IO, "cannot be read");
+    return status != RP_OK || done ? status : rp_model_finish(model, err);
+}
+
+rp_status load_model(const char *path, const options *o, bool header_only, rp_model **model, double *load_ms,
+                     rp_error *err) {
+    double start = host_now_ms();
+    rp_model_options how = {0};
+    RP_TRY(isa_of(o, &how.isa, err));
+    RP_TRY(rp_model_open(model, &how, err));
+    int handle = host_open(path);
+    rp_status status = handle < 0 ? rp_fail(err, RP_ERR_IO, "%s: cannot be opened", path)
+                                  : feed_file(*model, handle, header_only, err);
+    if (handle >= 0)
+        host_close(handle);
+    if (handle >= 0 && status == RP_ERR_IO)
+        rp_fail(err, RP_ERR_IO, "%s: cannot be read", path);
+    if (status != RP_OK) {
+        rp_model_close(*model);
+        *model = NULL;
+    }
+    *load_ms = host_now_ms() - start;
+    return status;
+}
+
+rp_status text_ids(const rp_model *model, const char *text, size_t size, unsigned flags, int32_t **ids, size_t *count,
+                   rp_error *err) {
+    size_t capacity = size + 8; /* a token a byte at most, and what the model puts around */
+    *ids = malloc(capacity * sizeof **ids);
+    if (!*ids)
+        return rp_fail(err, RP_ERR_MEMORY, "ids: %llu bytes could not be had",
+                       (unsigned long long)(capacity * sizeof **ids));
+    rp_status status = rp_tokenize(model, text, size, flags, *ids, capacity, count, err);
+    if (status == RP_OK && *count > capacity) {
+        capacity = *count;
+        free(*ids);
+        *ids = malloc(capacity * sizeof **ids);
+        status = *ids ? rp_tokenize(model, text, size, flags, *ids, capacity, count, err)
+                      : rp_fail(err, RP_ERR_MEMORY, "ids: %llu bytes could not be had",
+                                (unsigned long long)(capacity * sizeof **ids));
+    }
+    if (status != RP_OK) {
+        free(*ids);
+        *ids = NULL;
+    }
+    return status;
+}
+
+static rp_status listed_ids(const char *text, int32_t **ids, size_t *count, rp_error *err) {
+    *count = 0;
+    *ids = malloc((strlen(text) / 2 + 1) * sizeof **ids);
+    if (!*ids)
+        return rp_fail(err, RP_ERR_MEMORY, "ids could not be had");
+    for (const char *at = text; *at;) {
+        char *end;
+        long id = strtol(at, &end, 10);
+        if (end == at || id < 0 || id > INT32_MAX || (*end && *end != ',') || (*end == ',' && !end[1])) {
+            free(*ids);
+            *ids = NULL;
+            return rp_fail(err, RP_ERR_ARGUMENT, "--ids: at \"%.20s\": want ids with commas between them", at);
+        }
+        (*ids)[(*count)++] = (int32_t)id;
+        at = *end ? end + 1 : end;
+    }
+    return RP_OK;
+}
+
+rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, int32_t **ids, size_t *count,
+                     rp_error *err) {
+    *ids = NULL;
+    if ((o->prompt != NULL) + (o->file != NULL) + (o->ids != NULL) > 1)
+        return rp_fail(err, RP_ERR_ARGUMENT, "a prompt comes from one of --prompt, --file and --ids, not from two");
+    if (o->ids)
+        RP_TRY(listed_ids(o->ids, ids, count, err));
+    else if (o->file) {
+        char *text;
+        size_t size;
+        RP_TRY(file_read(o->file, &text, &size, err));
+        rp_status status = text_ids(model, text, size, flags, ids, count, err);
+        free(text);
+        RP_TRY(status);
+    } else {
+        const char *text = o->prompt ? o->prompt : "";
+        RP_TRY(text_ids(model, text, strlen(text), flags, ids, count, err));
+    }
+    if (*count)
+        return RP_OK;
+    free(*ids);
+    *ids = NULL;
+    return rp_fail(err, RP_ERR_ARGUMENT, "the prompt is empty and the model has no BOS token; want at least one token");
+}
+
+rp_status open_session(const rp_model *model, const options *o, uint32_t context, rp_session **session, rp_error *err) {
+    return rp_session_open(session, model, &(rp_session_options){.context = context, .kv_type = kv_type(o)}, err);
+}
+
+rp_kv_type kv_type(const options *o) {
+    if (o->kv && strcmp(o->kv, "f32") == 0)
+        return RP_KV_F32;
+    return o->kv && strcmp(o->kv, "q8_0") == 0 ? RP_KV_Q8_0 : RP_KV_F16;
+}
+
+const char *isa_name(rp_isa isa) {
+    static const char *const names[] = {"best", "scalar", "simd128", "relaxed"};
+    return names[isa];
+}

@@ -1,0 +1,149 @@
+/* reprise tokenize, detokenize, logits: small looks into a model. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void print_ids(const int32_t *ids, size_t count) {
+    print(1, "[");
+    for (size_t i = 0; i < count; i++)
+        print(1, "%s%d", i ? "," : "", ids[i]);
+    print(1, "]");
+}
+
+static rp_status tokenize(const options *o, char **args, uint32_t count, rp_model **model, rp_error *err) {
+    double load_ms;
+    if ((count == 2) == (o->file != NULL))
+        return rp_fail(err, RP_ERR_ARGUMENT, "want a text or --file, and not both");
+    RP_TRY(load_model(args[0], o, true, model, &load_ms, err));
+    char *bytes = NULL;
+    size_t size = count == 2 ? strlen(args[1]) : 0;
+    if (o->file)
+        RP_TRY(file_read(o->file, &bytes, &size, err));
+    int32_t *ids;
+    size_t id_count;
+    rp_status status = text_ids(*model, o->file ? bytes : args[1], size, o->special ? RP_TOKENIZE_SPECIAL : 0, &ids,
+                                &id_count, err);
+    free(bytes);
+    RP_TRY(status);
+    print_ids(ids, id_count);
+    print(1, "\n");
+    free(ids);
+    return RP_OK;
+}
+
+int run_tokenize(const options *o, char **args, uint32_t count) {
+    rp_model *model = NULL;
+    rp_error err;
+    rp_status status = tokenize(o, args, count, &model, &err);
+    rp_model_close(model);
+    return status == RP_OK ? EXIT_OK : report(&err);
+}
+
+static rp_status detokenize(const rp_model *model, char **args, uint32_t count, rp_error *err) {
+    rp_model_info info;
+    rp_model_get_info(model, &info);
+    for (uint32_t i = 0; i < count; i++) {
+        char *end;
+        long id = strtol(args[i], &end, 10);
+        if (end == args[i] || *end || id < 0 || id >= (long)info.vocab)
+            return rp_fail(err, RP_ERR_ARGUMENT, "id %.40s, want 0 to %u", args[i], info.vocab - 1);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        size_t size;
+        const char *bytes = rp_token_bytes(model, (int32_t)strtol(args[i], NULL, 10), &size);
+        host_write(1, bytes, size);
+    }
+    return RP_OK;
+}
+
+int run_detokenize(const options *o, char **args, uint32_t count) {
+    rp_model *model = NULL;
+    rp_error err;
+    double load_ms;
+    rp_status status = load_model(args[0], o, true, &model, &load_ms, &err);
+    if (status == RP_OK)
+        status = detokenize(model, args + 1, count - 1, &err);
+    rp_model_close(model);
+    return status == RP_OK ? EXIT_OK : report(&err);
+}
+
+/* One line of JSON for one position. */
+static void print_logits(const rp_model *model, const options *o, const int32_t *ids, size_t id_count,
+                         const float *logits) {
+    rp_model_info info;
+    rp_model_get_info(model, &info);
+    double sum = rp_logits_logsumexp(logits, info.vocab);
+    print(1, "{\"ids\":");
+    print_ids(ids, id_count);
+    print(1, ",\"top\":[");
+    int32_t last = -1;
+    for (uint32_t k = 0; k < RP_MIN(o->top, info.vocab); k++) {
+        int32_t best = -1; /* the likeliest after the last one shown; equal logits by id; NaN last of all */
+        for (uint32_t i = 0; i < info.vocab; i++) {
+            bool after = last < 0 || logits[i] < logits[last] || (logits[i] == logits[last] && (int32_t)i > last);
+            if (after && logits[i] == logits[i] && (best < 0 || logits[i] > logits[best]))
+                best = (int32_t)i;
+        }
+        if (best < 0)
+            break;
+        size_t size;
+        const char *piece = rp_token_bytes(model, best, &size);
+        if (!size)
+            piece = rp_token_piece(model, best, &size);
+        print(1, "%s{\"id\":%d,\"piece\":", k ? "," : "", best);
+        print_json_string(piece, size);
+        print(1, ",\"logit\":");
+        print_json_number(logits[best]);
+        print(1, ",\"logprob\":");
+        print_json_number(logits[best] - sum);
+        print(1, "}");
+        last = best;
+    }
+    print(1, "],\"hash\":\"%016llx\"}\n", (unsigned long long)rp_logits_hash(logits, info.vocab));
+}
+
+typedef struct each_position {
+    const rp_model *model;
+    const options *o;
+    const int32_t *ids;
+} each_position;
+
+static bool print_position(void *user, size_t index, const float *logits) {
+    const each_position *e = user;
+    print_logits(e->model, e->o, e->ids, index + 1, logits);
+    return true;
+}
+
+static rp_status logits(const rp_model *model, const options *o, const int32_t *ids, size_t count,
+                        rp_session *session, rp_error *err) {
+    if (o->each) {
+        each_position e = {model, o, ids};
+        return rp_session_feed_each(session, ids, count, &e, print_position, err);
+    }
+    RP_TRY(rp_session_feed(session, ids, count, err));
+    print_logits(model, o, ids, count, rp_session_logits(session));
+    return RP_OK;
+}
+
+int run_logits(const options *o, char **args, uint32_t count) {
+    (void)count;
+    rp_model *model = NULL;
+    rp_session *session = NULL;
+    int32_t *ids = NULL;
+    size_t id_count = 0;
+    rp_error err;
+    double load_ms;
+    unsigned flags = RP_TOKENIZE_BOS | (o->special ? RP_TOKENIZE_SPECIAL : 0);
+    rp_status status = load_model(args[0], o, false, &model, &load_ms, &err);
+    if (status == RP_OK)
+        status = prompt_ids(model, o, flags, &ids, &id_count, &err);
+    if (status == RP_OK)
+        status = open_session(model, o, o->context, &session, &err);
+    if (status == RP_OK)
+        status = logits(model, o, ids, id_count, session, &err);
+    free(ids);
+    rp_session_close(session);
+    rp_model_close(model);
+    return status == RP_OK ? EXIT_OK : report(&err);
+}

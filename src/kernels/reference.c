@@ -1,0 +1,344 @@
+/* The scalar kernels: the specification that every other table is compared with, bit for bit, and the build for
+ * machines without SIMD. The order of every float sum is the one stated in kernels.h; clarity comes before speed, except
+ * that a tile of weights is unpacked once for all tokens. */
+#include "kernels.h"
+
+#include "../math.h"
+
+#include <string.h>
+
+#define RP_INLINE static inline __attribute__((always_inline))
+
+/* ---- Activations --------------------------------------------------------------------------------------- */
+
+static void quantize_reference(const float *x, size_t n, const rp_act *act, size_t token) {
+    int16_t *q = act->q + token * act->padded;
+    float *scale = act->scale + token * (act->padded / RP_TILE);
+    int32_t *sums = act->sums + token * (act->padded / 16);
+    float *values = act->values + token * act->padded;
+    for (size_t start = 0; start < act->padded; start += RP_TILE) {
+        float max = 0.0f;
+        for (size_t c = start; c < RP_MIN(start + RP_TILE, n); c++) {
+            float magnitude = x[c] < 0.0f ? -x[c] : x[c];
+            max = max < magnitude ? magnitude : max;
+        }
+        bool zero = max < 1e-30f;
+        float d = zero ? 0.0f : max / 127.0f, inverse = zero ? 0.0f : 127.0f / max;
+        scale[start / RP_TILE] = d;
+        sums[start / 16] = sums[start / 16 + 1] = 0;
+        for (size_t c = start; c < start + RP_TILE; c++) {
+            float v = (c < n ? x[c] : 0.0f) * inverse;
+            v = -127.0f < v ? v : -127.0f;
+            v = v < 127.0f ? v : 127.0f;
+            v = (v + RP_EXPF_MAGIC) - RP_EXPF_MAGIC;
+            q[rp_act_place(c)] = (int16_t)v;
+            sums[c / 16] += (int16_t)v;
+            values[c] = v * d;
+        }
+    }
+}
+
+/* ---- Matrix products ----------------------------------------------------------------------------------- */
+
+/* A tile of weights taken apart, once for all tokens. */
+typedef struct tile_rows {
+    int8_t codes[RP_ROWS][RP_TILE];
+    int scale[RP_ROWS][2], m[RP_ROWS][2]; /* of columns 0-15 and 16-31 */
+    float d[RP_ROWS], minimum[RP_ROWS];
+} tile_rows;
+
+RP_INLINE void unpack_tile(rp_type type, const uint8_t *super, const uint8_t *tile, tile_rows *out) {
+    const rp_traits *t = &rp_type_traits[type];
+    rp_unpack_codes(type, tile, out->codes);
+    for (size_t r = 0; r < RP_ROWS; r++) {
+        for (size_t half = 0; half < 2; half++)
+            rp_unpack_scales(type, tile, t->subs == 2 ? half : 0, r, &out->scale[r][half], &out->m[r][half]);
+        out->d[r] = rp_f16_to_f32(rp_load_u16(super + 2 * r));
+        if (t->minimum)
+            out->minimum[r] = rp_f16_to_f32(rp_load_u16(super + 2 * (RP_ROWS + r)));
+    }
+}
+
+RP_INLINE void tile_times_token(const rp_traits *t, const tile_rows *tile, const rp_act *act, size_t token,
+                                size_t index, float *acc) {
+    const int16_t *stored = act->q + token * act->padded + index * RP_TILE;
+    const int32_t *sums = act->sums + token * (act->padded / 16) + index * 2;
+    float scale = act->scale[token * (act->padded / RP_TILE) + index];
+    int16_t q[RP_TILE]; /* in column order */
+    for (size_t c = 0; c < RP_TILE; c++)
+        q[c] = stored[rp_act_place(c)];
+    for (size_t r = 0; r < RP_ROWS; r++) {
+        int32_t dot[2] = {0, 0};
+        for (size_t c = 0; c < 16; c++)
+            dot[0] += tile->codes[r][c] * q[c];
+        for (size_t c = 16; c < 32; c++)
+            dot[1] += tile->codes[r][c] * q[c];
+        acc[r] += (float)(tile->scale[r][0] * dot[0] + tile->scale[r][1] * dot[1]) * (tile->d[r] * scale);
+        if (t->minimum) {
+            int32_t sum = tile->m[r][0] * sums[0] + tile->m[r][1] * sums[1];
+            float product = (float)sum * (tile->minimum[r] * scale);
+            acc[r] = t->subs ? acc[r] - product : acc[r] + product;
+        }
+    }
+}
+
+static void clear_group(const rp_matmul *job, size_t g) {
+    for (size_t token = 0; token < job->tokens; token++)
+        memset(job->out + token * job->stride + g * RP_ROWS, 0, RP_ROWS * sizeof(float));
+}
+
+RP_INLINE void matmul_tiles(const rp_matmul *job, rp_type type) {
+    const rp_traits *t = &rp_type_traits[type];
+    size_t tiles = t->columns / RP_TILE, group_bytes = (size_t)rp_group_bytes(type, job->columns);
+    for (size_t g = job->first; g < job->last; g++) {
+        const uint8_t *group = job->weights + g * group_bytes;
+        clear_group(job, g);
+        for (size_t i = 0; i < job->columns / RP_TILE; i++) {
+            const uint8_t *super = group + i / tiles * rp_super_bytes(t);
+            tile_rows tile;
+            unpack_tile(type, super, super + rp_super_head_bytes(t) + i % tiles * rp_tile_bytes(t), &tile);
+            for (size_t token = 0; token < job->tokens; token++)
+                tile_times_token(t, &tile, job->act, token, i, job->out + token * job->stride + g * RP_ROWS);
+        }
+    }
+}
+
+RP_INLINE float weight_value(rp_type type, const uint8_t *p) {
+    if (type == RP_F32)
+        return rp_f32_from_bits(rp_load_u32(p));
+    return type == RP_F16 ? rp_f16_to_f32(rp_load_u16(p)) : rp_bf16_to_f32(rp_load_u16(p));
+}
+
+RP_INLINE void matmul_floats(const rp_matmul *job, rp_type type) {
+    size_t size = rp_type_traits[type].block_bytes;
+    for (size_t g = job->first; g < job->last; g++) {
+        const uint8_t *group = job->weights + g * job->columns * RP_ROWS * size;
+        clear_group(job, g);
+        for (size_t c = 0; c < job->columns; c++) {
+            float weights[RP_ROWS];
+            for (size_t r = 0; r < RP_ROWS; r++)
+                weights[r] = weight_value(type, group + (c * RP_ROWS + r) * size);
+            for (size_t token = 0; token < job->tokens; token++) {
+                float value = job->act->values[token * job->act->padded + c];
+                float *acc = job->out + token * job->stride + g * RP_ROWS;
+                for (size_t r = 0; r < RP_ROWS; r++)
+                    acc[r] += weights[r] * value;
+            }
+        }
+    }
+}
+
+#define TILES(name, type)                                                                                              \
+    static void matmul_##name##_reference(const rp_matmul *job) {                                                      \
+        matmul_tiles(job, type);                                                                                       \
+    }
+#define FLOATS(name, type)                                                                                             \
+    static void matmul_##name##_reference(const rp_matmul *job) {                                                      \
+        matmul_floats(job, type);                                                                                      \
+    }
+FLOATS(f32, RP_F32)
+FLOATS(f16, RP_F16)
+FLOATS(bf16, RP_BF16)
+TILES(q4_0, RP_Q4_0)
+TILES(q4_1, RP_Q4_1)
+TILES(q5_0, RP_Q5_0)
+TILES(q5_1, RP_Q5_1)
+TILES(q8_0, RP_Q8_0)
+TILES(q2_k, RP_Q2_K)
+TILES(q3_k, RP_Q3_K)
+TILES(q4_k, RP_Q4_K)
+TILES(q5_k, RP_Q5_K)
+TILES(q6_k, RP_Q6_K)
+TILES(iq4_nl, RP_IQ4_NL)
+TILES(iq4_xs, RP_IQ4_XS)
+
+/* ---- Vectors ------------------------------------------------------------------------------------------- */
+
+static void rms_norm_reference(float *out, const float *x, const float *weight, size_t n, float eps) {
+    float lane[4] = {0, 0, 0, 0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % 4] += x[i] * x[i];
+    float sum = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+    float factor = 1.0f / __builtin_elementwise_sqrt(sum / (float)n + eps);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (x[i] * factor) * weight[i];
+}
+
+static void add_reference(float *x, const float *y, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+static void silu_mul_reference(float *gate, const float *up, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        gate[i] = gate[i] / (1.0f + rp_expf(-gate[i])) * up[i];
+}
+
+static void gelu_mul_reference(float *gate, const float *up, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        float x = gate[i];
+        float u = 0.7978845608f * (x + 0.044715f * x * x * x);
+        gate[i] = x / (1.0f + rp_expf(-2.0f * u)) * up[i];
+    }
+}
+
+static void softmax_reference(float *x, size_t n) {
+    float max = x[0];
+    for (size_t i = 1; i < n; i++)
+        max = max < x[i] ? x[i] : max;
+    float lane[4] = {0, 0, 0, 0};
+    for (size_t i = 0; i < n; i++) {
+        x[i] = rp_expf(x[i] - max);
+        lane[i % 4] += x[i];
+    }
+    float inverse = 1.0f / ((lane[0] + lane[2]) + (lane[1] + lane[3]));
+    for (size_t i = 0; i < n; i++)
+        x[i] *= inverse;
+}
+
+/* ---- KV cache and attention ---------------------------------------------------------------------------- */
+
+void rp_kv_store_f32(uint8_t *row, const float *x, size_t width) {
+    memcpy(row, x, width * sizeof *x);
+}
+
+static void store_u16(uint8_t *p, uint16_t value) {
+    p[0] = (uint8_t)value;
+    p[1] = (uint8_t)(value >> 8);
+}
+
+void rp_kv_store_f16(uint8_t *row, const float *x, size_t width) {
+    for (size_t i = 0; i < width; i++)
+        store_u16(row + 2 * i, rp_f32_to_f16(x[i]));
+}
+
+/* As ggml's q8_0: d = max / 127 rounded to f16, codes from the unrounded one. */
+void rp_kv_store_q8_0(uint8_t *row, const float *x, size_t width) {
+    int16_t q[RP_TILE];
+    float scale, values[RP_TILE];
+    int32_t sums[2];
+    rp_act act = {q, &scale, sums, values, RP_TILE};
+    for (size_t start = 0; start < width; start += RP_TILE) {
+        size_t n = RP_MIN(width - start, RP_TILE);
+        quantize_reference(x + start, n, &act, 0);
+        for (size_t i = 0; i < n; i++)
+            row[start + i] = (uint8_t)q[rp_act_place(i)];
+        store_u16(row + width + start / RP_TILE * 2, rp_f32_to_f16(scale));
+    }
+}
+
+RP_INLINE float kv_value(rp_kv_type type, const uint8_t *row, size_t i) {
+    if (type == RP_KV_F32)
+        return rp_f32_from_bits(rp_load_u32(row + 4 * i));
+    if (type == RP_KV_F16)
+        return rp_f16_to_f32(rp_load_u16(row + 2 * i));
+    return (float)(int8_t)row[i];
+}
+
+RP_INLINE float dot_floats(rp_kv_type type, const rp_kv_rows *k, const uint8_t *row, const float *q) {
+    float lane[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    for (size_t i = 0; i < k->width; i++)
+        lane[i % 8] += q[i] * kv_value(type, row, i);
+    float m[4];
+    for (size_t j = 0; j < 4; j++)
+        m[j] = lane[j] + lane[j + 4];
+    return (m[0] + m[2]) + (m[1] + m[3]);
+}
+
+static float dot_q8_0(const rp_kv_rows *k, const uint8_t *row, const rp_act *q, size_t head) {
+    float acc = 0.0f;
+    for (size_t start = 0; start < k->width; start += RP_TILE) {
+        int32_t dot = 0;
+        for (size_t i = start; i < RP_MIN(start + RP_TILE, k->width); i++)
+            dot += (int8_t)row[i] * q->q[head * q->padded + rp_act_place(i)];
+        float d = rp_f16_to_f32(rp_load_u16(row + k->width + start / RP_TILE * 2));
+        acc += (float)dot * (q->scale[head * (q->padded / RP_TILE) + start / RP_TILE] * d);
+    }
+    return acc;
+}
+
+RP_INLINE void kv_scores(const rp_attention *job, rp_kv_type type) {
+    for (size_t h = 0; h < job->heads; h++)
+        for (size_t p = job->first; p < job->last; p++) {
+            const uint8_t *row = job->k.rows + p * job->k.bytes;
+            float dot = type == RP_KV_Q8_0 ? dot_q8_0(&job->k, row, job->q_act, h)
+                                           : dot_floats(type, &job->k, row, job->q + h * job->k.width);
+            job->scores[h * job->score_stride + p - job->first] = job->scale * dot;
+        }
+}
+
+RP_INLINE void kv_mix(const rp_attention *job, rp_kv_type type) {
+    size_t width = job->v.width;
+    memset(job->out, 0, job->heads * width * sizeof(float));
+    for (size_t h = 0; h < job->heads; h++)
+        for (size_t p = job->first; p < job->last; p++) {
+            const uint8_t *row = job->v.rows + p * job->v.bytes;
+            float score = job->scores[h * job->score_stride + p - job->first];
+            for (size_t start = 0; start < width; start += RP_TILE) {
+                float weight = score;
+                if (type == RP_KV_Q8_0)
+                    weight *= rp_f16_to_f32(rp_load_u16(row + width + start / RP_TILE * 2));
+                for (size_t i = start; i < RP_MIN(start + RP_TILE, width); i++)
+                    job->out[h * width + i] += weight * kv_value(type, row, i);
+            }
+        }
+}
+
+#define KV(name, type)                                                                                                 \
+    static void kv_scores_##name##_reference(const rp_attention *job) {                                                \
+        kv_scores(job, type);                                                                                          \
+    }                                                                                                                  \
+    static void kv_mix_##name##_reference(const rp_attention *job) {                                                   \
+        kv_mix(job, type);                                                                                             \
+    }
+KV(f32, RP_KV_F32)
+KV(f16, RP_KV_F16)
+KV(q8_0, RP_KV_Q8_0)
+
+const rp_kernels rp_kernels_reference = {
+    .name = "scalar",
+    .isa = RP_ISA_SCALAR,
+    .quantize = quantize_reference,
+    .matmul =
+        {
+            [RP_F32] = matmul_f32_reference,
+            [RP_F16] = matmul_f16_reference,
+            [RP_BF16] = matmul_bf16_reference,
+            [RP_Q4_0] = matmul_q4_0_reference,
+            [RP_Q4_1] = matmul_q4_1_reference,
+            [RP_Q5_0] = matmul_q5_0_reference,
+            [RP_Q5_1] = matmul_q5_1_reference,
+            [RP_Q8_0] = matmul_q8_0_reference,
+            [RP_Q2_K] = matmul_q2_k_reference,
+            [RP_Q3_K] = matmul_q3_k_reference,
+            [RP_Q4_K] = matmul_q4_k_reference,
+            [RP_Q5_K] = matmul_q5_k_reference,
+            [RP_Q6_K] = matmul_q6_k_reference,
+            [RP_IQ4_NL] = matmul_iq4_nl_reference,
+            [RP_IQ4_XS] = matmul_iq4_xs_reference,
+        },
+    .rms_norm = rms_norm_reference,
+    .add = add_reference,
+    .silu_mul = silu_mul_reference,
+    .gelu_mul = gelu_mul_reference,
+    .kv_store = {[RP_KV_F32] = rp_kv_store_f32, [RP_KV_F16] = rp_kv_store_f16, [RP_KV_Q8_0] = rp_kv_store_q8_0},
+    .kv_scores = {[RP_KV_F32] = kv_scores_f32_reference,
+                  [RP_KV_F16] = kv_scores_f16_reference,
+                  [RP_KV_Q8_0] = kv_scores_q8_0_reference},
+    .kv_mix =
+        {[RP_KV_F32] = kv_mix_f32_reference, [RP_KV_F16] = kv_mix_f16_reference, [RP_KV_Q8_0] = kv_mix_q8_0_reference},
+    .softmax = softmax_reference,
+};
+
+const rp_kernels *rp_kernels_for(rp_isa isa) {
+    switch (isa) {
+    case RP_ISA_SCALAR: return &rp_kernels_reference;
+#ifdef RP_HAVE_SIMD128
+    case RP_ISA_BEST:
+    case RP_ISA_SIMD128: return &rp_kernels_simd128;
+#else
+    case RP_ISA_BEST: return &rp_kernels_reference;
+#endif
+    default: return NULL;
+    }
+}

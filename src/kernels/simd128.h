@@ -1,0 +1,98 @@
+/* What the simd128 kernels share: the intrinsics (natively through SIMDe), half floats, exp, opaque constants. */
+#ifndef RP_SIMD128_H
+#define RP_SIMD128_H
+
+#include "kernels.h"
+
+#include "../math.h"
+
+#ifdef __wasm__
+#include <wasm_simd128.h>
+#else
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/wasm/simd128.h>
+#endif
+
+#define RP_INLINE static inline __attribute__((always_inline))
+
+/* A constant that the compiler must load: V8 rebuilds a v128.const at every use, which doubled the 4-bit loop. */
+RP_INLINE v128_t opaque_u16x8(uint16_t value) {
+    volatile uint16_t hidden = value;
+    return wasm_i16x8_splat((int16_t)hidden);
+}
+
+/* Four halves, zero-extended to 32 bits, to floats: exact, as rp_f16_to_f32. The exponent is moved by a multiplication,
+ * which also makes denormals right; then infinities and NaNs get their full exponent back. */
+RP_INLINE v128_t f16_to_f32x4(v128_t half) {
+    v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_splat(0x7fff)), 13);
+    v128_t value = wasm_f32x4_mul(magnitude, wasm_f32x4_splat(0x1p112f));
+    v128_t special = wasm_i32x4_gt(magnitude, wasm_i32x4_splat(0x0f7fffff));
+    value = wasm_v128_or(value, wasm_v128_and(special, wasm_i32x4_splat(0x7f800000)));
+    return wasm_v128_or(value, wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_splat(0x8000)), 16));
+}
+
+/* Eight halves at p to two vectors. */
+RP_INLINE void load_f16x8(const uint8_t *p, v128_t out[2]) {
+    v128_t halves = wasm_v128_load(p);
+    out[0] = f16_to_f32x4(wasm_u32x4_extend_low_u16x8(halves));
+    out[1] = f16_to_f32x4(wasm_u32x4_extend_high_u16x8(halves));
+}
+
+/* rp_expf, operation by operation. */
+RP_INLINE v128_t exp_f32x4(v128_t x) {
+    const v128_t magic = wasm_f32x4_splat(RP_EXPF_MAGIC);
+    v128_t t = wasm_f32x4_add(wasm_f32x4_mul(x, wasm_f32x4_splat(RP_EXPF_LOG2E)), magic);
+    v128_t n = wasm_f32x4_sub(t, magic);
+    v128_t r = wasm_f32x4_sub(x, wasm_f32x4_mul(n, wasm_f32x4_splat(RP_EXPF_LN2_HIGH)));
+    r = wasm_f32x4_sub(r, wasm_f32x4_mul(n, wasm_f32x4_splat(RP_EXPF_LN2_LOW)));
+    v128_t p = wasm_f32x4_add(wasm_f32x4_mul(wasm_f32x4_splat(RP_EXPF_C5), r), wasm_f32x4_splat(RP_EXPF_C4));
+    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C3));
+    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C2));
+    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C1));
+    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C0));
+    v128_t y = wasm_f32x4_add(wasm_f32x4_mul(p, wasm_f32x4_mul(r, r)), r);
+    y = wasm_f32x4_add(y, wasm_f32x4_splat(1.0f));
+    y = wasm_i32x4_add(y, wasm_i32x4_shl(t, 23));
+    v128_t over = wasm_f32x4_add(x, wasm_i32x4_splat(0x7f800000));
+    y = wasm_v128_bitselect(y, over, wasm_f32x4_le(x, wasm_f32x4_splat(RP_EXPF_HIGHEST)));
+    return wasm_v128_andnot(y, wasm_f32x4_lt(x, wasm_f32x4_splat(RP_EXPF_LOWEST)));
+}
+
+/* (l0 + l2) + (l1 + l3): the order in which four lanes are summed everywhere. */
+RP_INLINE float sum_lanes(v128_t lanes) {
+    return (wasm_f32x4_extract_lane(lanes, 0) + wasm_f32x4_extract_lane(lanes, 2)) +
+           (wasm_f32x4_extract_lane(lanes, 1) + wasm_f32x4_extract_lane(lanes, 3));
+}
+
+RP_INLINE int32_t sum_lanes_i32(v128_t lanes) {
+    return wasm_i32x4_extract_lane(lanes, 0) + wasm_i32x4_extract_lane(lanes, 1) + wasm_i32x4_extract_lane(lanes, 2) +
+           wasm_i32x4_extract_lane(lanes, 3);
+}
+
+/* simd128_matmul.c */
+#define RP_MATMUL_SIMD128(name) void rp_matmul_##name##_simd128(const rp_matmul *job);
+RP_MATMUL_SIMD128(f32)
+RP_MATMUL_SIMD128(f16)
+RP_MATMUL_SIMD128(bf16)
+RP_MATMUL_SIMD128(q4_0)
+RP_MATMUL_SIMD128(q4_1)
+RP_MATMUL_SIMD128(q5_0)
+RP_MATMUL_SIMD128(q5_1)
+RP_MATMUL_SIMD128(q8_0)
+RP_MATMUL_SIMD128(q2_k)
+RP_MATMUL_SIMD128(q3_k)
+RP_MATMUL_SIMD128(q4_k)
+RP_MATMUL_SIMD128(q5_k)
+RP_MATMUL_SIMD128(q6_k)
+RP_MATMUL_SIMD128(iq4_nl)
+RP_MATMUL_SIMD128(iq4_xs)
+
+/* simd128_attention.c */
+void rp_kv_scores_f32_simd128(const rp_attention *job);
+void rp_kv_scores_f16_simd128(const rp_attention *job);
+void rp_kv_scores_q8_0_simd128(const rp_attention *job);
+void rp_kv_mix_f32_simd128(const rp_attention *job);
+void rp_kv_mix_f16_simd128(const rp_attention *job);
+void rp_kv_mix_q8_0_simd128(const rp_attention *job);
+
+#endif

@@ -1,0 +1,263 @@
+/* Opening a model from bytes that arrive in pieces: header, plan, weights. Weights go from the caller's bytes into the
+ * one weights buffer, eight rows at a time, with a small staging buffer for rows that a piece cuts in two. */
+#include "model.h"
+
+#include <string.h>
+
+rp_memory *rp_model_memory_of(const rp_model *model) {
+    return (rp_memory *)&model->memory; /* counting what is held does not change the model */
+}
+
+rp_status rp_model_open(rp_model **out, const rp_model_options *options, rp_error *err) {
+    rp_memory memory;
+    *out = NULL;
+    rp_memory_init(&memory, &options->host);
+    const rp_kernels *kernels = rp_kernels_for(options->isa);
+    if (!kernels)
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "this build has no kernels for the instruction set that was asked for");
+    rp_model *m = rp_alloc(&memory, 1, sizeof *m, "model", err);
+    if (!m)
+        return err->status;
+    m->memory = memory;
+    m->kernels = kernels;
+    m->fingerprint = RP_HASH_START;
+    rp_status status = rp_gguf_open(&m->gguf, &m->memory, err);
+    if (status != RP_OK) {
+        rp_model_close(m);
+        return status;
+    }
+    *out = m;
+    return RP_OK;
+}
+
+void rp_model_close(rp_model *m) {
+    if (!m)
+        return;
+    rp_release(&m->memory, m->weights, (size_t)m->weight_bytes, 1);
+    rp_release(&m->memory, m->staging, (size_t)m->staging_bytes, 1);
+    rp_release(&m->memory, m->places, m->place_capacity, sizeof *m->places);
+    rp_release(&m->memory, m->blocks, m->config.blocks, sizeof *m->blocks);
+    rp_tokenizer_close(m->tokenizer);
+    rp_gguf_close(m->gguf);
+    rp_memory memory = m->memory;
+    rp_release(&memory, m, 1, sizeof *m);
+}
+
+static rp_status understand_header(rp_model *m, rp_error *err) {
+    RP_TRY(rp_tokenizer_open(&m->tokenizer, m->gguf, &m->memory, err));
+    RP_TRY(rp_config_read(&m->config, m->gguf, rp_tokenizer_vocab(m->tokenizer), err));
+    RP_TRY(rp_program_read(m, err));
+    RP_TRY(rp_model_bind(m, err));
+    m->header_memory = m->memory.bytes_now;
+    m->state = RP_LOAD_WEIGHTS;
+    return RP_OK;
+}
+
+static rp_status take_weights_buffer(rp_model *m, rp_error *err) {
+    m->weights = rp_alloc_raw(&m->memory, (size_t)m->weight_bytes, 1, "weights", err);
+    if (!m->weights)
+        return err->status;
+    m->staging = rp_alloc_raw(&m->memory, (size_t)m->staging_bytes, 1, "staging", err);
+    return m->staging ? RP_OK : err->status;
+}
+
+/* Bytes of the rows that are laid out at once, from the row that comes next. */
+static size_t unit_bytes(const rp_model *m, const rp_place *p) {
+    uint64_t rows = RP_MIN(p->rows - m->rows_done, RP_ROWS);
+    return (size_t)(rows * rp_row_file_bytes(p->type, p->columns));
+}
+
+static void lay_out(rp_model *m, const rp_place *p, const uint8_t *rows) {
+    uint8_t *to = m->weights + p->offset;
+    size_t count = (size_t)RP_MIN(p->rows - m->rows_done, RP_ROWS), columns = (size_t)p->columns;
+    m->fingerprint = rp_hash_words(m->fingerprint, rows, unit_bytes(m, p));
+    if (p->is_vector)
+        rp_file_row_to_f32(p->type, columns, rows, (float *)(void *)to);
+    else
+        rp_pack_group(p->type, columns, rows, count,
+                      to + m->rows_done / RP_ROWS * (size_t)rp_group_bytes(p->type, columns));
+    m->rows_done += count;
+    if (m->rows_done == p->rows) {
+        m->rows_done = 0;
+        m->loading++;
+    }
+}
+
+/* Takes weights until the bytes or the tensors end; bytes between and after tensors are skipped. */
+static void feed_weights(rp_model *m, const uint8_t *bytes, size_t size) {
+    while (size && m->loading < m->place_count) {
+        const rp_place *p = &m->places[m->loading];
+        if (m->position < p->tensor->offset) {
+            size_t skip = (size_t)RP_MIN(p->tensor->offset - m->position, size);
+            bytes += skip;
+            size -= skip;
+            m->position += skip;
+            continue;
+        }
+        size_t unit = unit_bytes(m, p);
+        if (!m->staged && size >= unit) {
+            lay_out(m, p, bytes);
+            bytes += unit;
+            size -= unit;
+            m->position += unit;
+            continue;
+        }
+        size_t part = RP_MIN(unit - m->staged, size);
+        memcpy(m->staging + m->staged, bytes, part);
+        m->staged += part;
+        bytes += part;
+        size -= part;
+        m->position += part;
+        if (m->staged == unit) {
+            m->staged = 0;
+            lay_out(m, p, m->staging);
+        }
+    }
+    if (m->loading == m->place_count && m->state == RP_LOAD_WEIGHTS) {
+        rp_release(&m->memory, m->staging, (size_t)m->staging_bytes, 1);
+        m->staging = NULL;
+        rp_model_attach(m);
+        m->state = RP_LOAD_READY;
+    }
+}
+
+rp_status rp_model_feed(rp_model *m, const void *bytes, size_t size, size_t *used, rp_error *err) {
+    *used = 0;
+    if (m->state == RP_LOAD_HEADER) {
+        bool done;
+        RP_TRY(rp_gguf_feed(m->gguf, bytes, size, used, &done, err));
+        return done ? understand_header(m, err) : RP_OK;
+    }
+    if (m->state == RP_LOAD_WEIGHTS) {
+        if (!m->weights)
+            RP_TRY(take_weights_buffer(m, err));
+        feed_weights(m, bytes, size);
+    }
+    *used = size;
+    return RP_OK;
+}
+
+rp_load_state rp_model_load_state(const rp_model *m) {
+    return m->state;
+}
+
+rp_status rp_model_finish(rp_model *m, rp_error *err) {
+    if (m->state == RP_LOAD_READY)
+        return RP_OK;
+    if (m->state == RP_LOAD_HEADER)
+        return rp_fail(err, RP_ERR_FORMAT, "file ends inside its header");
+    return rp_fail(err, RP_ERR_FORMAT, "file ends after %llu bytes, want %llu",
+                   (unsigned long long)(rp_gguf_header_bytes(m->gguf) + m->position),
+                   (unsigned long long)(rp_gguf_header_bytes(m->gguf) + rp_gguf_data_bytes(m->gguf)));
+}
+
+/* ---- Facts --------------------------------------------------------------------------------------------- */
+
+const char *rp_model_string(const rp_model *m, const char *key, size_t *length) {
+    rp_gguf_value v;
+    if (!rp_gguf_find(m->gguf, key, &v) || v.is_array || v.type != RP_GGUF_STRING)
+        return NULL;
+    *length = v.size;
+    return (const char *)v.data;
+}
+
+void rp_model_get_info(const rp_model *m, rp_model_info *info) {
+    const rp_config *c = &m->config;
+    *info = (rp_model_info){
+        .architecture = c->arch,
+        .blocks = c->blocks,
+        .visits = m->visits,
+        .kv_slots = m->slots,
+        .dim = c->dim,
+        .ffn_dim = c->ffn,
+        .heads = c->heads,
+        .kv_heads = c->kv_heads,
+        .head_dim = c->head_dim,
+        .vocab = c->vocab,
+        .context_trained = c->context,
+        .parameters_stored = m->parameters_stored,
+        .parameters_effective = m->parameters_effective,
+        .file_bytes = rp_gguf_header_bytes(m->gguf) + rp_gguf_data_bytes(m->gguf),
+        .isa = m->kernels->isa,
+    };
+}
+
+void rp_model_types(const rp_model *m, void *user,
+                    void (*each)(void *user, const char *type, uint64_t bytes, uint32_t tensors)) {
+    for (int type = 0; type < RP_TYPES; type++) {
+        uint64_t bytes = 0;
+        uint32_t tensors = 0;
+        for (size_t i = 0; i < m->place_count; i++)
+            if (m->places[i].type == (rp_type)type) {
+                bytes += m->places[i].tensor->bytes;
+                tensors++;
+            }
+        if (tensors)
+            each(user, rp_type_traits[type].name, bytes, tensors);
+    }
+}
+
+void rp_model_visit(const rp_model *m, uint32_t visit, uint32_t *attn, uint32_t *ffn, int32_t *slot, bool *writes) {
+    const rp_visit *v = &m->program[visit];
+    *attn = v->attn;
+    *ffn = v->ffn;
+    *slot = v->slot;
+    *writes = v->writes;
+}
+
+void rp_model_memory(const rp_model *m, uint64_t *bytes_now, uint64_t *bytes_peak) {
+    *bytes_now = m->memory.bytes_now;
+    *bytes_peak = m->memory.bytes_peak;
+}
+
+rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_plan *plan, rp_error *err) {
+    if (m->state == RP_LOAD_HEADER)
+        return rp_fail(err, RP_ERR_ARGUMENT, "a plan needs the whole header");
+    rp_session_options session = {options->context, options->kv_type, options->chunk};
+    RP_TRY(rp_session_defaults(m, &session, err));
+    uint64_t scratch, kv, sessions = RP_MAX(options->sessions, 1), sequences = RP_MAX(options->sequences, 1);
+    bool fits = rp_session_bytes(m, &session, &scratch, &kv);
+    *plan = (rp_plan){
+        .weights = m->weight_bytes,
+        .vocabulary = m->header_memory,
+        .adapters = options->adapter_bytes,
+        .kv_per_token = kv / session.context,
+        .isa = m->kernels->isa,
+    };
+    fits = fits && rp_mul(kv, sequences, &kv) && rp_mul(kv, sessions, &plan->kv);
+    fits = fits && rp_mul(scratch, sessions, &plan->scratch) && rp_add(plan->scratch, m->staging_bytes, &plan->scratch);
+    fits = fits && rp_add(plan->weights, plan->vocabulary, &plan->total) &&
+           rp_add(plan->total, plan->kv, &plan->total) && rp_add(plan->total, plan->scratch, &plan->total) &&
+           rp_add(plan->total, plan->adapters, &plan->total);
+    if (!fits)
+        return rp_fail(err, RP_ERR_ARGUMENT, "a plan for %llu sessions of %u positions overflows",
+                       (unsigned long long)sessions, session.context);
+    return RP_OK;
+}
+
+/* ---- The tokenizer, for those who have a model --------------------------------------------------------- */
+
+rp_status rp_tokenize(const rp_model *m, const char *text, size_t size, unsigned flags, int32_t *ids, size_t capacity,
+                      size_t *count, rp_error *err) {
+    return rp_tokenizer_encode(m->tokenizer, text, size, flags, ids, capacity, count, err);
+}
+
+const char *rp_token_bytes(const rp_model *m, int32_t id, size_t *size) {
+    return rp_tokenizer_bytes_of(m->tokenizer, id, size);
+}
+
+const char *rp_token_piece(const rp_model *m, int32_t id, size_t *size) {
+    return rp_tokenizer_piece_of(m->tokenizer, id, size);
+}
+
+bool rp_token_ends(const rp_model *m, int32_t id) {
+    return rp_tokenizer_ends(m->tokenizer, id);
+}
+
+int32_t rp_token_bos(const rp_model *m) {
+    return rp_tokenizer_bos(m->tokenizer);
+}
+
+int32_t rp_token_eos(const rp_model *m) {
+    return rp_tokenizer_eos(m->tokenizer);
+}

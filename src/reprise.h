@@ -1,0 +1,260 @@
+/* Reprise: small, weight-shared language models from GGUF files.
+ *
+ *     rp_error err;
+ *     rp_model *model;
+ *     rp_session *session;
+ *     rp_model_open(&model, &(rp_model_options){0}, &err);
+ *     while ((n = read(file, bytes, sizeof bytes)) > 0)        // header, then weights
+ *         for (size_t at = 0, used; at < n; at += used)
+            rp_model_feed(model, bytes + at, n - at, &used, &err);
+ *     rp_model_finish(model, &err);
+ *     rp_session_open(&session, model, &(rp_session_options){.context = 512}, &err);
+ *     rp_session_feed(session, ids, id_count, &err);           // prefill
+ *     const float *logits = rp_session_logits(session);        // (vocab), of the last position
+ *
+ * A model is immutable once its weights are there and may be shared by many sessions; a session is mutable
+ * and belongs to one thread at a time. Nothing here is global, nothing exits, and the decode loop
+ * (rp_session_feed of one id, rp_sampler_pick, rp_text_push) does not allocate.
+ *
+ * Every function that can fail returns an rp_status and fills `err` (which may not be NULL) with one line that
+ * names what is wrong and what was expected. Options structs that are all zero ask for the defaults.
+ * Same file, ids and seed give the same bits on every machine, instruction set and build. */
+#ifndef REPRISE_H
+#define REPRISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RP_VERSION "0.1.0"
+
+typedef enum rp_status {
+    RP_OK = 0,
+    RP_CONTEXT_FULL,     /* not an error: the ids do not fit into what is left of the context; nothing was fed */
+    RP_ERR_ARGUMENT,     /* a caller's value is out of range */
+    RP_ERR_FORMAT,       /* the file breaks the GGUF format or its model's rules */
+    RP_ERR_UNSUPPORTED,  /* the file is well formed and asks for what this engine does not do */
+    RP_ERR_MEMORY,       /* an allocation failed; the message says how many bytes */
+    RP_ERR_IO,           /* a file could not be read or written (command line only) */
+} rp_status;
+
+typedef struct rp_error {
+    rp_status status;
+    char message[248]; /* one line, UTF-8, without the status' name */
+} rp_error;
+
+/* "RP_ERR_FORMAT" for RP_ERR_FORMAT, and so on. */
+const char *rp_status_name(rp_status status);
+
+/* ---- Memory -------------------------------------------------------------------------------------------- */
+
+/* Where memory comes from. alloc returns at least 16-byte aligned memory or NULL; release gets the same size
+ * back. All zero: the C library's. The engine counts what it holds; see rp_model_memory. */
+typedef struct rp_host {
+    void *user;
+    void *(*alloc)(void *user, size_t bytes);
+    void (*release)(void *user, void *memory, size_t bytes);
+} rp_host;
+
+/* ---- Model --------------------------------------------------------------------------------------------- */
+
+typedef struct rp_model rp_model;
+
+typedef enum rp_isa { RP_ISA_BEST = 0, RP_ISA_SCALAR, RP_ISA_SIMD128, RP_ISA_RELAXED } rp_isa;
+
+typedef struct rp_model_options {
+    rp_host host;
+    rp_isa isa; /* kernels to use; one that this build lacks is RP_ERR_UNSUPPORTED */
+} rp_model_options;
+
+typedef enum rp_load_state { RP_LOAD_HEADER = 0, RP_LOAD_WEIGHTS, RP_LOAD_READY } rp_load_state;
+
+/* Starts a model that waits for its file's first byte. The caller owns *model: rp_model_close. */
+rp_status rp_model_open(rp_model **model, const rp_model_options *options, rp_error *err);
+void rp_model_close(rp_model *model); /* NULL is fine; sessions must be closed before */
+
+/* Takes the next `size` bytes of a GGUF v2 or v3 file (ggml-org/ggml, docs/gguf.md), in pieces of any size. Stops early, with
+ * *used below `size`, at the moment the header is understood, so that a plan can be made: call again with the rest,
+ * which allocates the weights first. Everything about the header is checked at that moment. After an error only
+ * rp_model_close is allowed. */
+rp_status rp_model_feed(rp_model *model, const void *bytes, size_t size, size_t *used, rp_error *err);
+rp_load_state rp_model_load_state(const rp_model *model);
+/* Says that the file has ended; an error when weights are missing. */
+rp_status rp_model_finish(rp_model *model, rp_error *err);
+
+/* Facts of a model, known as soon as its header is. */
+typedef struct rp_model_info {
+    const char *architecture; /* as the file says it, e.g. "reprise-llama"; owned by the model */
+    uint32_t blocks;          /* stored */
+    uint32_t visits;          /* run for one token */
+    uint32_t kv_slots;        /* KV caches of one layer's size that a token fills */
+    uint32_t dim, ffn_dim, heads, kv_heads, head_dim, vocab;
+    uint32_t context_trained;
+    uint64_t parameters_stored;    /* each tensor once */
+    uint64_t parameters_effective; /* each visit's block counted again, a tied head counted again */
+    uint64_t file_bytes;           /* header and tensors: where the file must end */
+    rp_isa isa;                    /* kernels in use */
+} rp_model_info;
+void rp_model_get_info(const rp_model *model, rp_model_info *info);
+
+/* Bytes of weights in the file by tensor type: calls `each` once a type that occurs. */
+void rp_model_types(const rp_model *model, void *user,
+                    void (*each)(void *user, const char *type, uint64_t bytes, uint32_t tensors));
+
+typedef enum rp_kv_type { RP_KV_F16 = 0, RP_KV_F32, RP_KV_Q8_0 } rp_kv_type;
+
+/* What sessions, sequences and adapters a plan should count. Zeros: one session of the default context. */
+typedef struct rp_plan_options {
+    uint32_t context;       /* positions; 0: the smaller of 2048 and what the model was trained for */
+    rp_kv_type kv_type;
+    uint32_t chunk;         /* positions a prefill step computes at once; 0: 64 */
+    uint32_t sessions;      /* 0: one */
+    uint32_t sequences;     /* KV caches a session holds; 0: one */
+    uint64_t adapter_bytes; /* adapters to be loaded beside the model */
+} rp_plan_options;
+
+/* All in bytes. total is the sum of the four parts before it. */
+typedef struct rp_plan {
+    uint64_t weights;    /* as laid out for `isa`, padding included */
+    uint64_t kv;         /* KV caches of all sessions */
+    uint64_t scratch;    /* activations, logits, staging while loading */
+    uint64_t vocabulary; /* header bytes and tokenizer tables */
+    uint64_t adapters;
+    uint64_t total;
+    uint64_t kv_per_token; /* one sequence, one position */
+    rp_isa isa;            /* whose padding was assumed */
+} rp_plan;
+/* Valid from the moment the header is understood. */
+rp_status rp_model_plan(const rp_model *model, const rp_plan_options *options, rp_plan *plan, rp_error *err);
+
+/* Bytes the model and its sessions hold now, and the most they ever held. */
+void rp_model_memory(const rp_model *model, uint64_t *bytes_now, uint64_t *bytes_peak);
+
+/* A GGUF metadata string by its key, or NULL; *length in bytes. Not zero-terminated; owned by the model. */
+const char *rp_model_string(const rp_model *model, const char *key, size_t *length);
+
+/* The program: the block whose attention and FFN weights a visit uses and the KV slot it reads (-1: none);
+ * *writes says whether it writes the slot. `visit` is below rp_model_info.visits. */
+void rp_model_visit(const rp_model *model, uint32_t visit, uint32_t *attn, uint32_t *ffn, int32_t *slot, bool *writes);
+
+/* ---- Tokens -------------------------------------------------------------------------------------------- */
+
+enum {
+    RP_TOKENIZE_SPECIAL = 1, /* text such as "<|im_end|>" is read as that control token */
+    RP_TOKENIZE_BOS = 2,     /* put BOS (and whatever else the model puts) first, once, if the model wants one */
+};
+
+/* Turns UTF-8 text into ids. Bytes that are no UTF-8 are read as llama.cpp reads them. Writes at most `capacity` ids;
+ * *count is how many there are: when above `capacity` nothing is lost, call again with more room. */
+rp_status rp_tokenize(const rp_model *model, const char *text, size_t size, unsigned flags, int32_t *ids,
+                      size_t capacity, size_t *count, rp_error *err);
+/* Bytes of one token as text; control tokens give none. Owned by the model, not zero-terminated. `id` out of range gives NULL. */
+const char *rp_token_bytes(const rp_model *model, int32_t id, size_t *size);
+/* A token as the vocabulary spells it ("<s>", "<0x0A>", "Ġthe"). */
+const char *rp_token_piece(const rp_model *model, int32_t id, size_t *size);
+/* End tokens (eos, eot, end of turn) end a turn and are never printed. */
+bool rp_token_ends(const rp_model *model, int32_t id);
+int32_t rp_token_bos(const rp_model *model); /* -1: none */
+int32_t rp_token_eos(const rp_model *model); /* -1: none */
+
+/* ---- Session ------------------------------------------------------------------------------------------- */
+
+typedef struct rp_session rp_session;
+
+typedef struct rp_session_options {
+    uint32_t context; /* as in rp_plan_options */
+    rp_kv_type kv_type;
+    uint32_t chunk;
+} rp_session_options;
+
+/* A KV cache and scratch for one sequence. The model must outlive it. The caller owns *session. */
+rp_status rp_session_open(rp_session **session, const rp_model *model, const rp_session_options *options,
+                          rp_error *err);
+void rp_session_close(rp_session *session);
+
+/* Appends ids: prefill when many, decode when one. Leaves the logits of the last one. RP_CONTEXT_FULL, with nothing
+ * fed, when they do not fit. However ids are split over calls, the bits are the same. */
+rp_status rp_session_feed(rp_session *session, const int32_t *ids, size_t count, rp_error *err);
+/* The same, and shows the logits (vocab) after every one of the ids; stops when `each` returns false. */
+rp_status rp_session_feed_each(rp_session *session, const int32_t *ids, size_t count, void *user,
+                               bool (*each)(void *user, size_t index, const float *logits), rp_error *err);
+/* Makes the session hold exactly `ids`: keeps the longest common prefix, feeds the rest. *reused: positions kept. */
+rp_status rp_session_prompt(rp_session *session, const int32_t *ids, size_t count, size_t *reused, rp_error *err);
+/* Forgets all positions from `length` on. The logits are gone until the next feed. */
+rp_status rp_session_rewind(rp_session *session, size_t length, rp_error *err);
+/* Copies the first `length` positions of another session of the same model, program and KV type; a session whose
+ * rp_session_key differs is RP_ERR_ARGUMENT. */
+rp_status rp_session_copy(rp_session *session, const rp_session *from, size_t length, rp_error *err);
+/* Names what a cached state depends on besides the ids: weights, program, KV type. */
+uint64_t rp_session_key(const rp_session *session);
+
+size_t rp_session_length(const rp_session *session);  /* positions held */
+size_t rp_session_context(const rp_session *session); /* positions that fit */
+const int32_t *rp_session_ids(const rp_session *session);
+/* Logits after the last position fed (vocab), or NULL when there are none. Valid until the next call. */
+float *rp_session_logits(rp_session *session);
+
+/* ---- Sampling ------------------------------------------------------------------------------------------ */
+
+typedef struct rp_logit_bias {
+    int32_t id;
+    float bias; /* added; -INFINITY forbids */
+} rp_logit_bias;
+
+/* The chain, in llama.cpp's default order: logit bias, penalties, DRY, top-k, typical, top-p, min-p, temperature,
+ * then the draw. Zero always means "off", so that an all-zero struct is greedy. Mirostat 2 replaces everything
+ * between DRY and the draw but temperature. */
+typedef struct rp_sampler_options {
+    float temperature;       /* 0: greedy */
+    uint32_t top_k;          /* keep the k likeliest */
+    float top_p;             /* keep the likeliest up to this mass; 0 and 1: off (Holtzman 2020) */
+    float min_p;             /* keep those above this share of the likeliest's probability */
+    float typical_p;         /* locally typical sampling (Meister 2022); 0 and 1: off */
+    float repeat_penalty;    /* divides positive, multiplies negative logits of recent tokens; 0 and 1: off */
+    float presence_penalty;  /* subtracted once from tokens that occurred */
+    float frequency_penalty; /* subtracted once an occurrence */
+    uint32_t penalty_last;   /* how many recent tokens the three penalties look at; 0: 64 */
+    float dry_multiplier;    /* DRY repetition penalty (p-e-w); 0: off */
+    float dry_base;          /* 0: 1.75 */
+    uint32_t dry_allowed;    /* longest repetition without penalty; 0: 2 */
+    uint32_t dry_last;       /* how far back it looks; 0: 1024 */
+    float mirostat_tau;      /* Mirostat 2 (Basu 2021) target surprise in bits; 0: off */
+    float mirostat_eta;      /* 0: 0.1 */
+    uint64_t seed;
+    const rp_logit_bias *bias; /* copied */
+    size_t bias_count;
+} rp_sampler_options;
+
+typedef struct rp_sampler rp_sampler;
+
+rp_status rp_sampler_open(rp_sampler **sampler, const rp_model *model, const rp_sampler_options *options,
+                          rp_error *err);
+void rp_sampler_close(rp_sampler *sampler);
+/* Tells the sampler of a token of the prompt or of the text, for the penalties. */
+void rp_sampler_accept(rp_sampler *sampler, int32_t id);
+/* Draws one id from `logits` (vocab), which it leaves as they were, and accepts it. NaN counts as -INFINITY. */
+int32_t rp_sampler_pick(rp_sampler *sampler, const float *logits);
+/* Forgets history; the generator starts again from the seed. */
+void rp_sampler_reset(rp_sampler *sampler);
+
+/* log(sum(exp(logits))) in a fixed order, for log-probabilities: logprob = logit - this. */
+double rp_logits_logsumexp(const float *logits, size_t count);
+/* 64-bit hash (FNV-1a) of the bits of all logits, every NaN counted as the same. */
+uint64_t rp_logits_hash(const float *logits, size_t count);
+
+/* ---- Text ---------------------------------------------------------------------------------------------- */
+
+/* Turns ids into text that can be shown piece by piece: never half a UTF-8 sequence, never a part of what may
+ * yet become a stop text, never the stop text itself. */
+typedef struct rp_text rp_text;
+
+rp_status rp_text_open(rp_text **text, const rp_model *model, const char *const *stops, size_t stop_count,
+                       rp_error *err);
+void rp_text_close(rp_text *text);
+/* Adds a token. *piece (*size bytes, owned by `text`, valid until the next call) can be shown now; it may be empty.
+ * Returns false when a stop text was completed: what stood before it is in *piece, nothing comes after. */
+bool rp_text_push(rp_text *text, int32_t id, const char **piece, size_t *size);
+/* What was held back, at the end of a text without a stop. Bytes that never became UTF-8 come as U+FFFD. */
+void rp_text_finish(rp_text *text, const char **piece, size_t *size);
+
+#endif

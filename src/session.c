@@ -1,0 +1,245 @@
+/* A sequence of ids and what the model remembers of it: opening, feeding, rewinding, reuse of prefixes. The arithmetic is in
+ * forward.c. */
+#include "session.h"
+
+#include <string.h>
+
+rp_status rp_session_defaults(const rp_model *m, rp_session_options *o, rp_error *err) {
+    if (!o->context)
+        o->context = RP_MIN(RP_DEFAULT_CONTEXT, m->config.context);
+    if (!o->chunk)
+        o->chunk = RP_DEFAULT_CHUNK;
+    o->chunk = RP_MIN(o->chunk, o->context);
+    if (o->context > 1 << 24)
+        return rp_fail(err, RP_ERR_ARGUMENT, "context is %u positions, want 1 to 16777216", o->context);
+    if (o->chunk > 4096)
+        return rp_fail(err, RP_ERR_ARGUMENT, "chunk is %u positions, want 1 to 4096", o->chunk);
+    if ((int)o->kv_type < 0 || o->kv_type > RP_KV_Q8_0)
+        return rp_fail(err, RP_ERR_ARGUMENT, "KV type is %d, want f16, f32 or q8_0", (int)o->kv_type);
+    return RP_OK;
+}
+
+/* Takes `count` items of `size` bytes from the scratch at *used; only counts when there is no scratch yet. */
+static void *carve(const rp_session *s, uint64_t *used, uint64_t count, size_t size) {
+    uint64_t at = *used;
+    *used += rp_round_up(count * size, 64);
+    return s->scratch ? (char *)s->scratch + at : NULL;
+}
+
+static void carve_act(const rp_session *s, rp_act *act, uint64_t *used, uint64_t rows, uint64_t columns) {
+    act->padded = (size_t)rp_round_up(columns, RP_TILE);
+    act->q = carve(s, used, rows * act->padded, sizeof *act->q);
+    act->scale = carve(s, used, rows * (act->padded / RP_TILE), sizeof *act->scale);
+    act->sums = carve(s, used, rows * (act->padded / 16), sizeof *act->sums);
+    act->values = carve(s, used, rows * act->padded, sizeof *act->values);
+}
+
+/* Lays out the scratch; returns its size. Dimensions are below 2^20 and heads below 2^12 (model_config.c), T is at most
+ * 2^12 and the context 2^24, so that no product reaches 2^64. */
+static uint64_t lay_out(rp_session *s) {
+    const rp_config *c = &s->model->config;
+    uint64_t used = 0, T = s->options.chunk, group = c->heads / c->kv_heads;
+    uint64_t q_width = (uint64_t)c->heads * c->head_dim, kv_width = (uint64_t)c->kv_heads * c->head_dim;
+    s->width = (size_t)rp_round_up(c->head_dim, 8);
+    s->kv_row_bytes = rp_kv_row_bytes(s->options.kv_type, s->width);
+    s->dim_stride = (size_t)rp_round_up(c->dim, RP_ROWS);
+    s->q_stride = (size_t)rp_round_up(q_width, RP_ROWS);
+    s->kv_stride = (size_t)rp_round_up(kv_width, RP_ROWS);
+    s->ffn_stride = (size_t)rp_round_up(c->ffn, RP_ROWS);
+    s->score_stride = (size_t)rp_round_up(s->options.context, 4);
+    s->vocab_stride = (size_t)rp_round_up(c->vocab, RP_ROWS);
+    s->ids = carve(s, &used, s->options.context, sizeof *s->ids);
+    s->x = carve(s, &used, T * c->dim, sizeof(float));
+    s->h = carve(s, &used, RP_MAX(T, RP_LOGIT_ROWS) * s->dim_stride, sizeof(float));
+    s->q = carve(s, &used, T * s->q_stride, sizeof(float));
+    s->k = carve(s, &used, T * s->kv_stride, sizeof(float));
+    s->v = carve(s, &used, T * s->kv_stride, sizeof(float));
+    s->mixed = carve(s, &used, T * s->q_stride, sizeof(float));
+    s->gate = carve(s, &used, T * s->ffn_stride, sizeof(float));
+    s->up = carve(s, &used, T * s->ffn_stride, sizeof(float));
+    s->query = carve(s, &used, c->heads * s->width, sizeof(float));
+    s->answer = carve(s, &used, c->heads * s->width, sizeof(float));
+    s->row = carve(s, &used, s->width, sizeof(float));
+    s->scores = carve(s, &used, group * s->score_stride, sizeof(float));
+    s->logits = carve(s, &used, RP_LOGIT_ROWS * s->vocab_stride, sizeof(float));
+    for (size_t i = 0; i < 2; i++) {
+        s->rate[i] = carve(s, &used, c->rope_dims / 2, sizeof(double));
+        s->cosine[i] = carve(s, &used, T * (c->rope_dims / 2), sizeof(float));
+        s->sine[i] = carve(s, &used, T * (c->rope_dims / 2), sizeof(float));
+    }
+    carve_act(s, &s->act, &used, RP_MAX(T, RP_LOGIT_ROWS), RP_MAX(RP_MAX(c->dim, c->ffn), q_width));
+    carve_act(s, &s->query_act, &used, group, s->width);
+    return used;
+}
+
+bool rp_session_bytes(const rp_model *m, const rp_session_options *options, uint64_t *scratch, uint64_t *kv) {
+    rp_session s = {.model = m, .options = *options};
+    *scratch = lay_out(&s) + sizeof s;
+    return rp_mul((uint64_t)m->slots * 2 * m->config.kv_heads, s.kv_row_bytes, kv) && rp_mul(*kv, options->context, kv);
+}
+
+static uint64_t key_of(const rp_session *s) {
+    const rp_model *m = s->model;
+    uint64_t hash = m->fingerprint;
+    hash = rp_hash_bytes(hash, &m->config, sizeof m->config);
+    hash = rp_hash_bytes(hash, m->program, m->visits * sizeof *m->program);
+    return rp_hash_bytes(hash, &s->options.kv_type, sizeof s->options.kv_type);
+}
+
+rp_status rp_session_open(rp_session **out, const rp_model *m, const rp_session_options *options, rp_error *err) {
+    rp_memory *memory = rp_model_memory_of(m);
+    rp_session_options filled = *options;
+    uint64_t scratch, kv;
+    *out = NULL;
+    if (m->state != RP_LOAD_READY)
+        return rp_fail(err, RP_ERR_ARGUMENT, "a session needs all of the model's weights");
+    RP_TRY(rp_session_defaults(m, &filled, err));
+    if (!rp_session_bytes(m, &filled, &scratch, &kv) || kv > SIZE_MAX / 2 || scratch > SIZE_MAX / 2)
+        return rp_fail(err, RP_ERR_MEMORY, "a context of %u positions is more than this machine can address",
+                       filled.context);
+    rp_session *s = rp_alloc(memory, 1, sizeof *s, "session", err);
+    if (!s)
+        return err->status;
+    s->model = m;
+    s->options = filled;
+    s->scratch_bytes = scratch - sizeof *s;
+    s->kv_bytes = kv;
+    s->scratch = rp_alloc(memory, (size_t)s->scratch_bytes, 1, "scratch", err);
+    s->kv = s->scratch ? rp_alloc_raw(memory, (size_t)kv, 1, "KV cache", err) : NULL;
+    if (!s->kv) {
+        rp_session_close(s);
+        return err->status;
+    }
+    lay_out(s);
+    rp_forward_prepare(s);
+    s->key = key_of(s);
+    *out = s;
+    return RP_OK;
+}
+
+void rp_session_close(rp_session *s) {
+    if (!s)
+        return;
+    rp_memory *memory = rp_model_memory_of(s->model);
+    rp_release(memory, s->kv, (size_t)s->kv_bytes, 1);
+    rp_release(memory, s->scratch, (size_t)s->scratch_bytes, 1);
+    rp_release(memory, s, 1, sizeof *s);
+}
+
+static rp_status check_ids(const rp_session *s, const int32_t *ids, size_t count, rp_error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= s->model->config.vocab)
+            return rp_fail(err, RP_ERR_ARGUMENT, "id %d at place %llu, want 0 to %u", ids[i], (unsigned long long)i,
+                           s->model->config.vocab - 1);
+    return RP_OK;
+}
+
+static rp_status check_room(const rp_session *s, size_t length, size_t count, rp_error *err) {
+    if (count > s->options.context - length)
+        return rp_fail(err, RP_CONTEXT_FULL, "%llu tokens do not fit after %llu, the context is %u",
+                       (unsigned long long)count, (unsigned long long)length, s->options.context);
+    return RP_OK;
+}
+
+/* Runs one chunk; its ids and KV rows count from now on. */
+static void run_chunk(rp_session *s, const int32_t *ids, size_t count) {
+    rp_forward(s, ids, count);
+    memcpy(s->ids + s->length, ids, count * sizeof *ids);
+    s->length += count;
+}
+
+rp_status rp_session_feed(rp_session *s, const int32_t *ids, size_t count, rp_error *err) {
+    RP_TRY(check_ids(s, ids, count, err));
+    RP_TRY(check_room(s, s->length, count, err));
+    for (size_t at = 0; at < count;) {
+        size_t chunk = RP_MIN(count - at, s->options.chunk);
+        run_chunk(s, ids + at, chunk);
+        at += chunk;
+        s->has_logits = at == count;
+        if (s->has_logits)
+            rp_forward_head(s, chunk - 1, 1);
+    }
+    return RP_OK;
+}
+
+rp_status rp_session_feed_each(rp_session *s, const int32_t *ids, size_t count, void *user,
+                               bool (*each)(void *user, size_t index, const float *logits), rp_error *err) {
+    RP_TRY(check_ids(s, ids, count, err));
+    RP_TRY(check_room(s, s->length, count, err));
+    s->has_logits = false;
+    for (size_t at = 0; at < count;) {
+        size_t chunk = RP_MIN(count - at, s->options.chunk);
+        run_chunk(s, ids + at, chunk);
+        for (size_t first = 0; first < chunk; first += RP_LOGIT_ROWS) {
+            size_t rows = RP_MIN(chunk - first, RP_LOGIT_ROWS);
+            rp_forward_head(s, first, rows);
+            for (size_t i = 0; i < rows; i++)
+                if (!each(user, at + first + i, s->logits + i * s->vocab_stride))
+                    return RP_OK;
+        }
+        at += chunk;
+    }
+    return RP_OK;
+}
+
+rp_status rp_session_prompt(rp_session *s, const int32_t *ids, size_t count, size_t *reused, rp_error *err) {
+    size_t same = 0;
+    while (same < RP_MIN(count, s->length) && s->ids[same] == ids[same])
+        same++;
+    if (same == count && count && !(s->has_logits && s->length == count))
+        same--; /* the last one again, for its logits */
+    RP_TRY(check_ids(s, ids + same, count - same, err));
+    RP_TRY(check_room(s, same, count - same, err));
+    RP_TRY(rp_session_rewind(s, same, err));
+    *reused = same;
+    return same < count ? rp_session_feed(s, ids + same, count - same, err) : RP_OK;
+}
+
+rp_status rp_session_rewind(rp_session *s, size_t length, rp_error *err) {
+    if (length > s->length)
+        return rp_fail(err, RP_ERR_ARGUMENT, "rewind to %llu, want 0 to %llu", (unsigned long long)length,
+                       (unsigned long long)s->length);
+    if (length < s->length)
+        s->has_logits = false;
+    s->length = length;
+    return RP_OK;
+}
+
+rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, rp_error *err) {
+    if (s->key != from->key)
+        return rp_fail(err, RP_ERR_ARGUMENT, "the sessions differ in weights, program or KV type");
+    if (length > from->length)
+        return rp_fail(err, RP_ERR_ARGUMENT, "copy of %llu positions, want 0 to %llu", (unsigned long long)length,
+                       (unsigned long long)from->length);
+    if (length > s->options.context)
+        return rp_fail(err, RP_CONTEXT_FULL, "%llu positions do not fit, the context is %u", (unsigned long long)length,
+                       s->options.context);
+    size_t heads = (size_t)s->model->slots * 2 * s->model->config.kv_heads;
+    size_t to_stride = s->options.context * s->kv_row_bytes, from_stride = from->options.context * s->kv_row_bytes;
+    for (size_t i = 0; s != from && i < heads; i++)
+        memcpy(s->kv + i * to_stride, from->kv + i * from_stride, length * s->kv_row_bytes);
+    memmove(s->ids, from->ids, length * sizeof *s->ids);
+    s->length = length;
+    s->has_logits = false;
+    return RP_OK;
+}
+
+uint64_t rp_session_key(const rp_session *s) {
+    return s->key;
+}
+
+size_t rp_session_length(const rp_session *s) {
+    return s->length;
+}
+
+size_t rp_session_context(const rp_session *s) {
+    return s->options.context;
+}
+
+const int32_t *rp_session_ids(const rp_session *s) {
+    return s->ids;
+}
+
+float *rp_session_logits(rp_session *s) {
+    return s->has_logits ? s->logits : NULL;
+}

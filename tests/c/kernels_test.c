@@ -1,0 +1,363 @@
+/* runs: native wasm */
+/* Every slot of every table of kernels against the scalar reference, bit for bit: odd shapes, nasty values, poisoned
+ * outputs. For seed 1 the reference's own results must have known hashes, which makes every build agree with every
+ * other one; after a change of this file or of the arithmetic take the new ones from the failure's text. */
+#include "kernels/kernels.h"
+#include "random_weights.h"
+
+/* ---- Comparing ----------------------------------------------------------------------------------------- */
+
+static const rp_kernels *reference;
+static const rp_kernels *tables[4];
+static size_t table_count;
+static uint64_t hash, seed_of_case;
+
+static void start_case(void) {
+    reference = rp_kernels_for(RP_ISA_SCALAR);
+    table_count = 0;
+    for (rp_isa isa = RP_ISA_BEST; isa <= RP_ISA_RELAXED; isa++) {
+        const rp_kernels *table = rp_kernels_for(isa);
+        bool known = !table || table == reference;
+        for (size_t i = 0; i < table_count; i++)
+            known = known || tables[i] == table;
+        if (!known)
+            tables[table_count++] = table;
+    }
+    hash = RP_HASH_START;
+    seed_of_case = test_now.random;
+}
+
+static void check_hash(uint64_t want) {
+    if (seed_of_case == 1 && hash != want && test_complain(__FILE__, __LINE__))
+        test_print("the reference's hash is 0x%016" PRIx64 "\n", hash);
+}
+
+/* NaN has any sign and payload. */
+static void canonical(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (x[i] != x[i])
+            x[i] = float_of(0x7fc00000u);
+}
+
+static size_t first_difference(const void *a, const void *b, size_t bytes) {
+    const uint8_t *x = a, *y = b;
+    size_t i = 0;
+    while (i < bytes && x[i] == y[i])
+        i++;
+    return i;
+}
+
+static void check_same_bytes(const void *is, const void *want, size_t bytes, const char *what, const char *table) {
+    if (memcmp(is, want, bytes) != 0 && test_complain(__FILE__, __LINE__))
+        test_print("%s of %s differs from byte %zu of %zu on\n", what, table, first_difference(is, want, bytes), bytes);
+}
+
+static void check_same_floats(float *is, float *want, size_t n, const char *what, const char *table) {
+    canonical(is, n);
+    canonical(want, n);
+    check_same_bytes(is, want, n * sizeof *is, what, table);
+}
+
+static void check_poison(const void *from, const void *to, const char *what) {
+    for (const uint8_t *p = from; p < (const uint8_t *)to; p++)
+        if (*p != POISON) {
+            if (test_complain(__FILE__, __LINE__))
+                test_print("%s: wrote outside its range\n", what);
+            return;
+        }
+}
+
+static void add_to_hash(float *x, size_t n) {
+    canonical(x, n);
+    hash = rp_hash_bytes(hash, x, n * sizeof *x);
+}
+
+static size_t random_below(size_t n) {
+    return (size_t)(test_random() % n);
+}
+
+/* n floats at any multiple of 4 bytes. Takes no random number: with more tables there are more of these. */
+static float *floats(size_t n) {
+    static size_t turn;
+    size_t offset = turn++ % 4;
+    return (float *)buffer((n + offset) * sizeof(float)) + offset;
+}
+
+static float *copy_floats(const float *x, size_t n) {
+    return memcpy(floats(n), x, n * sizeof *x);
+}
+
+static rp_act make_act(size_t tokens, size_t columns) {
+    size_t padded = (size_t)rp_round_up(columns, RP_TILE);
+    return (rp_act){.q = buffer(tokens * padded * sizeof(int16_t)),
+                    .scale = buffer(tokens * (padded / 32) * sizeof(float)),
+                    .sums = buffer(tokens * (padded / 16) * sizeof(int32_t)),
+                    .values = buffer(tokens * padded * sizeof(float)),
+                    .padded = padded};
+}
+
+/* ---- quantize ------------------------------------------------------------------------------------------ */
+
+static void check_same_act(const rp_act *is, const rp_act *want, size_t tokens, const char *table) {
+    size_t n = tokens * want->padded;
+    check_same_bytes(is->q, want->q, n * sizeof *is->q, "quantize: q", table);
+    check_same_bytes(is->sums, want->sums, n / 16 * sizeof *is->sums, "quantize: sums", table);
+    check_same_floats(is->scale, want->scale, n / 32, "quantize: scale", table);
+    check_same_floats(is->values, want->values, n, "quantize: values", table);
+}
+
+/* One row of three is written. */
+static void try_quantize(size_t n, act_fill fill) {
+    float *x = floats(n);
+    random_activations(fill, x, n);
+    rp_act want = make_act(3, n);
+    size_t token = random_below(3), padded = want.padded;
+    reference->quantize(x, n, &want, token);
+    for (size_t other = 0; other < 3; other++)
+        if (other != token) {
+            check_poison(want.q + other * padded, want.q + (other + 1) * padded, "quantize: q");
+            check_poison(want.values + other * padded, want.values + (other + 1) * padded, "quantize: values");
+        }
+    for (size_t i = 0; i < table_count; i++) {
+        rp_act is = make_act(3, n);
+        tables[i]->quantize(x, n, &is, token);
+        check_same_act(&is, &want, 3, tables[i]->name);
+    }
+    add_to_hash(want.values + token * padded, padded);
+    add_to_hash(want.scale + token * (padded / 32), padded / 32);
+    hash = rp_hash_bytes(hash, want.q + token * padded, padded * sizeof *want.q);
+    release_buffers();
+}
+
+TEST(quantize) {
+    start_case();
+    for (size_t n = 1; n <= 70; n++)
+        for (int fill = 0; fill < ACT_FILLS; fill++)
+            try_quantize(n, (act_fill)fill);
+    for (int fill = 0; fill < ACT_FILLS; fill++)
+        try_quantize(1536 + random_below(64), (act_fill)fill);
+    check_hash(0x8b24e9c47474c4e4);
+}
+
+/* ---- matmul -------------------------------------------------------------------------------------------- */
+
+typedef struct shape {
+    rp_type type;
+    size_t rows, columns, tokens;
+    weight_fill weights;
+    act_fill acts;
+} shape;
+
+static void try_matmul(const shape *s) {
+    rp_act act = make_act(s->tokens, s->columns);
+    float *x = floats(s->columns);
+    for (size_t token = 0; token < s->tokens; token++) {
+        random_activations(s->acts, x, s->columns);
+        reference->quantize(x, s->columns, &act, token);
+    }
+    size_t groups = (s->rows + 7) / 8, stride = groups * RP_ROWS + random_below(5), n = s->tokens * stride;
+    rp_matmul job = {.weights = random_matrix(s->type, s->weights, s->rows, s->columns, NULL),
+                     .columns = s->columns,
+                     .first = random_below(groups),
+                     .act = &act,
+                     .tokens = s->tokens,
+                     .stride = stride};
+    job.last = job.first + 1 + random_below(groups - job.first);
+    float *want = job.out = floats(n);
+    reference->matmul[s->type](&job);
+    for (size_t token = 0; token < s->tokens; token++) {
+        const float *row = want + token * stride;
+        check_poison(row, row + job.first * RP_ROWS, "reference matmul");
+        check_poison(row + job.last * RP_ROWS, row + stride, "reference matmul");
+    }
+    for (size_t i = 0; i < table_count; i++) {
+        float *is = job.out = floats(n);
+        tables[i]->matmul[s->type](&job);
+        int before = test_now.complaints;
+        check_same_floats(is, want, n, rp_type_traits[s->type].name, tables[i]->name);
+        if (test_now.complaints > before && test_now.complaints <= TEST_COMPLAINTS_SHOWN)
+            test_print("  %zu rows, %zu columns, %zu tokens, fills %d and %d\n", s->rows, s->columns, s->tokens,
+                       s->weights, s->acts);
+    }
+    add_to_hash(want, n);
+    release_buffers();
+}
+
+TEST(matmul) {
+    static const size_t columns[] = {1, 12, 32, 64, 96, 172, 256, 512, 576};
+    start_case();
+    size_t trial = 0;
+    for (int type = 0; type < RP_TYPES; type++)
+        for (size_t c = 0; c < RP_COUNT(columns); c++)
+            for (int fill = 0; columns[c] % rp_type_traits[type].columns == 0 && fill < WEIGHT_FILLS * ACT_FILLS;
+                 fill++)
+                try_matmul(&(shape){.type = (rp_type)type,
+                                    .rows = 1 + random_below(26),
+                                    .columns = columns[c],
+                                    .tokens = 1 + trial++ % 9,
+                                    .weights = (weight_fill)(fill % WEIGHT_FILLS),
+                                    .acts = (act_fill)(fill / WEIGHT_FILLS)});
+    check_hash(0xbe3665dcac254fe1);
+}
+
+/* ---- Vectors ------------------------------------------------------------------------------------------- */
+
+static void try_rms_norm(size_t n, act_fill fill) {
+    float *x = floats(n), *weight = floats(n), *want = floats(n);
+    random_activations(fill, x, n);
+    random_activations(ACT_SANE, weight, n);
+    float eps = random_below(2) ? 1e-5f : 0.0f;
+    reference->rms_norm(want, x, weight, n, eps);
+    for (size_t i = 0; i < table_count; i++) {
+        float *is = floats(n), *in_place = copy_floats(x, n);
+        tables[i]->rms_norm(is, x, weight, n, eps);
+        check_same_floats(is, want, n, "rms_norm", tables[i]->name);
+        tables[i]->rms_norm(in_place, in_place, weight, n, eps);
+        check_same_floats(in_place, want, n, "rms_norm in place", tables[i]->name);
+    }
+    add_to_hash(want, n);
+    release_buffers();
+}
+
+static void run_add(const rp_kernels *k, float *x, const float *y, size_t n) {
+    k->add(x, y, n);
+}
+static void run_silu_mul(const rp_kernels *k, float *x, const float *y, size_t n) {
+    k->silu_mul(x, y, n);
+}
+static void run_gelu_mul(const rp_kernels *k, float *x, const float *y, size_t n) {
+    k->gelu_mul(x, y, n);
+}
+static void run_softmax(const rp_kernels *k, float *x, const float *y, size_t n) {
+    (void)y;
+    k->softmax(x, n);
+}
+
+static void try_vector(const char *name, void (*run)(const rp_kernels *, float *, const float *, size_t), size_t n,
+                       act_fill fill) {
+    float *x = floats(n), *y = floats(n);
+    random_activations(fill, x, n);
+    random_activations((act_fill)random_below(ACT_FILLS), y, n);
+    for (size_t i = 0; i < n; i++) /* where exp does something */
+        x[i] *= fill == ACT_SANE ? 100.0f : 1.0f;
+    float *want = copy_floats(x, n);
+    run(reference, want, y, n);
+    for (size_t i = 0; i < table_count; i++) {
+        float *is = copy_floats(x, n);
+        run(tables[i], is, y, n);
+        check_same_floats(is, want, n, name, tables[i]->name);
+    }
+    add_to_hash(want, n);
+    release_buffers();
+}
+
+TEST(vectors) {
+    start_case();
+    for (size_t length = 1; length <= 75; length++)
+        for (int f = 0; f < ACT_FILLS; f++) {
+            size_t n = length <= 70 ? length : 500 + random_below(2000);
+            act_fill fill = (act_fill)f;
+            try_rms_norm(n, fill);
+            try_vector("add", run_add, n, fill);
+            try_vector("silu_mul", run_silu_mul, n, fill);
+            try_vector("gelu_mul", run_gelu_mul, n, fill);
+            try_vector("softmax", run_softmax, n, fill);
+        }
+    check_hash(0x9d332da33c10f03c);
+}
+
+/* ---- Attention ----------------------------------------------------------------------------------------- */
+
+/* `positions` rows, `bytes` apart as if other heads' lay between; the last one ends where the buffer does. */
+static rp_kv_rows random_kv(rp_kv_type type, size_t positions, size_t width, act_fill fill) {
+    size_t row_bytes = rp_kv_row_bytes(type, width), bytes = row_bytes * (1 + random_below(3));
+    size_t total = (positions - 1) * bytes + row_bytes;
+    uint8_t *rows = buffer(total);
+    float *x = floats(width);
+    for (size_t p = 0; p < positions; p++) {
+        random_activations(fill, x, width);
+        reference->kv_store[type](rows + p * bytes, x, width);
+        if (p + 1 < positions)
+            check_poison(rows + p * bytes + row_bytes, rows + (p + 1) * bytes, "kv_store");
+        for (size_t i = 0; i < table_count; i++) {
+            uint8_t *row = buffer(row_bytes);
+            tables[i]->kv_store[type](row, x, width);
+            check_same_bytes(row, rows + p * bytes, row_bytes, "kv_store", tables[i]->name);
+            free(buffers[--buffer_count]);
+        }
+    }
+    return (rp_kv_rows){.rows = rows, .bytes = bytes, .width = width};
+}
+
+static void try_attention(rp_kv_type type, size_t width, size_t heads, act_fill fill) {
+    size_t positions = 1 + random_below(random_below(4) ? 20 : 150), first = random_below(positions);
+    rp_act act = make_act(heads, width);
+    float *q = floats(heads * width);
+    random_activations(random_below(2) ? fill : ACT_SANE, q, heads * width);
+    for (size_t h = 0; h < heads; h++)
+        reference->quantize(q + h * width, width, &act, h);
+    rp_attention job = {.k = random_kv(type, positions, width, fill),
+                        .v = random_kv(type, positions, width, fill),
+                        .q = q,
+                        .q_act = &act,
+                        .heads = heads,
+                        .first = random_below(2) ? first : 0,
+                        .last = first + 1 + random_below(positions - first),
+                        .scale = 0.125f + test_random_float() * 0.01f};
+    job.score_stride = job.last - job.first + random_below(6);
+    size_t n = heads * job.score_stride;
+    float *scores = job.scores = floats(n), *out = job.out = floats(heads * width);
+    reference->kv_scores[type](&job);
+    for (size_t h = 0; h < heads; h++)
+        check_poison(scores + h * job.score_stride + job.last - job.first, scores + (h + 1) * job.score_stride,
+                     "reference kv_scores");
+    float *mixed = floats(n); /* what is mixed: finite weights half of the time */
+    random_activations(random_below(2) ? ACT_SANE : fill, mixed, n);
+    job.scores = mixed;
+    reference->kv_mix[type](&job);
+    for (size_t i = 0; i < table_count; i++) {
+        float *is = job.scores = floats(n);
+        tables[i]->kv_scores[type](&job);
+        check_same_floats(is, scores, n, "kv_scores", tables[i]->name);
+        job.scores = mixed;
+        is = job.out = floats(heads * width);
+        tables[i]->kv_mix[type](&job);
+        check_same_floats(is, out, heads * width, "kv_mix", tables[i]->name);
+    }
+    add_to_hash(scores, n);
+    add_to_hash(out, heads * width);
+    release_buffers();
+}
+
+TEST(attention) {
+    static const size_t widths[] = {8, 16, 24, 32, 56, 64, 128, 256};
+    start_case();
+    int trial = 0;
+    for (int type = RP_KV_F16; type <= RP_KV_Q8_0; type++)
+        for (size_t w = 0; w < RP_COUNT(widths); w++)
+            for (size_t heads = 1; heads <= 9; heads++)
+                for (int again = 0; again < 3; again++)
+                    try_attention((rp_kv_type)type, widths[w], heads,
+                                  (act_fill)(again ? trial++ % ACT_FILLS : ACT_SANE));
+    check_hash(0x4060a8800e132b0f);
+}
+
+/* What the other cases compared with the reference. */
+TEST(tables) {
+    start_case();
+    if (table_count == 0)
+        SKIP("this build has only the scalar table, there is nothing to compare it with");
+    for (size_t i = 0; i < table_count; i++) {
+        const rp_kernels *k = tables[i];
+        CHECK(rp_kernels_for(k->isa) == k && k->name[0] && k->isa != RP_ISA_SCALAR);
+        CHECK(k->quantize && k->rms_norm && k->add && k->silu_mul && k->gelu_mul && k->softmax);
+        for (int type = 0; type < RP_TYPES; type++)
+            CHECK(k->matmul[type]);
+        for (int kv = RP_KV_F16; kv <= RP_KV_Q8_0; kv++)
+            CHECK(k->kv_store[kv] && k->kv_scores[kv] && k->kv_mix[kv]);
+        test_print("compared %s\n", k->name);
+    }
+    CHECK(rp_kernels_for(RP_ISA_BEST) != reference);
+}
+
+TEST_MAIN(tables, quantize, matmul, vectors, attention)
