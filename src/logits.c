@@ -23,8 +23,7 @@ uint64_t rp_logits_hash(const float *logits, size_t count) {
     uint64_t hash = RP_HASH_START;
     for (size_t i = 0; i < count; i++) {
         uint32_t bits = logits[i] == logits[i] ? rp_f32_bits(logits[i]) : 0x7fc00000u;
-        const uint8_t bytes[4] = {(uint8_t)bits, (uint8_t)(bits >> 8), (uint8_t)(bits >> 16),
-                                  (uint8_t)(bits >> 24)};
+        const uint8_t bytes[4] = {(uint8_t)bits, (uint8_t)(bits >> 8), (uint8_t)(bits >> 16), (uint8_t)(bits >> 24)};
         hash = rp_hash_bytes(hash, bytes, sizeof bytes);
     }
     return hash;

@@ -56,19 +56,6 @@ static pair product(double a, double b) {
     return (pair){p, ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low};
 }
 
-float rp_tanhf(float x) {
-    uint32_t sign = rp_f32_bits(x) & 0x80000000u;
-    float a = rp_f32_from_bits(rp_f32_bits(x) ^ sign);
-    float s = a * a;
-    /* Cephes, single/tanhf.c (S. Moshier). */
-    float p =
-        (((-5.70498872745e-3f * s + 2.06390887954e-2f) * s - 5.37397155531e-2f) * s + 1.33314422036e-1f) * s -
-        3.33332819422e-1f;
-    float small = p * s * a + a;
-    float large = 1.0f - 2.0f / (rp_expf(a + a) + 1.0f);
-    return rp_f32_from_bits(rp_f32_bits(a < 0.625f ? small : large) | sign);
-}
-
 /* exp(high + low) with |low| far below |high|. */
 static double exp_pair(double high, double low) {
     if (high != high)
@@ -210,17 +197,9 @@ void rp_sincos(double x, double *sine, double *cosine) {
     pair r = sum(head.high, head.low - b.high - b.low - c);
     double s = sine_near_zero(r.high, r.low), k = cosine_near_zero(r.high, r.low);
     switch ((int64_t)n & 3) {
-    case 0:
-        *sine = s, *cosine = k;
-        break;
-    case 1:
-        *sine = k, *cosine = -s;
-        break;
-    case 2:
-        *sine = -s, *cosine = -k;
-        break;
-    default:
-        *sine = -k, *cosine = s;
-        break;
+    case 0: *sine = s, *cosine = k; break;
+    case 1: *sine = k, *cosine = -s; break;
+    case 2: *sine = -s, *cosine = -k; break;
+    default: *sine = -k, *cosine = s; break;
     }
 }

@@ -1,4 +1,4 @@
-/* exp, log, tanh, sine, cosine and powers as fixed sequences of IEEE 754 additions, subtractions,
+/* exp, log, sine, cosine and powers as fixed sequences of IEEE 754 additions, subtractions,
  * multiplications, divisions and integer operations, so that they give the same bits on every machine and in
  * every build. The C library's must not be used by the engine: glibc's and Emscripten's differ in the last
  * bits. Valid only without contraction (-ffp-contract=off), with round-to-nearest and without excess
@@ -61,20 +61,12 @@ static inline float rp_expf(float x) {
     float t = x * RP_EXPF_LOG2E + RP_EXPF_MAGIC;
     float n = t - RP_EXPF_MAGIC;
     float r = (x - n * RP_EXPF_LN2_HIGH) - n * RP_EXPF_LN2_LOW;
-    float p = ((((RP_EXPF_C5 * r + RP_EXPF_C4) * r + RP_EXPF_C3) * r + RP_EXPF_C2) * r + RP_EXPF_C1) * r +
-              RP_EXPF_C0;
+    float p = ((((RP_EXPF_C5 * r + RP_EXPF_C4) * r + RP_EXPF_C3) * r + RP_EXPF_C2) * r + RP_EXPF_C1) * r + RP_EXPF_C0;
     float y = (p * (r * r) + r) + 1.0f;
     y = rp_f32_from_bits(rp_f32_bits(y) + (rp_f32_bits(t) << 23));
     y = x <= RP_EXPF_HIGHEST ? y : x + RP_INFINITY;
     return x < RP_EXPF_LOWEST ? 0.0f : y;
 }
-
-/* tanh, at most 2 ulp. Odd: tanh(-x) is -tanh(x), to the bit. Lane-wise like rp_expf:
- *   a = |x|; s = a*a
- *   small = (((((T4*s + T3)*s + T2)*s + T1)*s + T0)*s)*a + a
- *   large = 1 - 2/(expf(a + a) + 1)
- *   y = a < 0.625 ? small : large, with the sign of x */
-float rp_tanhf(float x);
 
 /* exp, at most 1 ulp; results below the smallest normal double are rounded once. */
 double rp_exp(double x);

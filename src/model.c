@@ -225,6 +225,7 @@ rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_pl
         .isa = m->kernels->isa,
     };
     fits = fits && rp_mul(kv, sequences, &kv) && rp_mul(kv, sessions, &plan->kv);
+    scratch += (uint64_t)m->config.vocab * RP_SAMPLER_BYTES; /* below 2^29 */
     fits = fits && rp_mul(scratch, sessions, &plan->scratch) && rp_add(plan->scratch, m->staging_bytes, &plan->scratch);
     fits = fits && rp_add(plan->weights, plan->vocabulary, &plan->total) &&
            rp_add(plan->total, plan->kv, &plan->total) && rp_add(plan->total, plan->scratch, &plan->total) &&

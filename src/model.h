@@ -13,6 +13,7 @@ enum {
     RP_LOGIT_ROWS = 4, /* positions whose logits are computed at once where all are asked for */
     RP_DEFAULT_CHUNK = 64,
     RP_DEFAULT_CONTEXT = 2048,
+    RP_SAMPLER_BYTES = 12, /* of a sampler, for each entry of the vocabulary (sampler.c) */
     RP_KEY_SIZE = 128, /* longest metadata key or tensor name that we make */
 };
 

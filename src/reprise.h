@@ -117,7 +117,7 @@ typedef struct rp_plan_options {
 typedef struct rp_plan {
     uint64_t weights;    /* as laid out for `isa`, padding included */
     uint64_t kv;         /* KV caches of all sessions */
-    uint64_t scratch;    /* activations, logits, staging while loading */
+    uint64_t scratch;    /* activations, logits, a sampler a session, staging while loading */
     uint64_t vocabulary; /* header bytes and tokenizer tables */
     uint64_t adapters;
     uint64_t total;
@@ -254,7 +254,8 @@ void rp_text_close(rp_text *text);
 /* Adds a token. *piece (*size bytes, owned by `text`, valid until the next call) can be shown now; it may be empty.
  * Returns false when a stop text was completed: what stood before it is in *piece, nothing comes after. */
 bool rp_text_push(rp_text *text, int32_t id, const char **piece, size_t *size);
-/* What was held back, at the end of a text without a stop. Bytes that never became UTF-8 come as U+FFFD. */
+/* What was held back, at the end of a text without a stop. Bytes that never became UTF-8 come as U+FFFD. The next push
+ * starts a new text. */
 void rp_text_finish(rp_text *text, const char **piece, size_t *size);
 
 #endif

@@ -44,8 +44,7 @@ size_t rp_keep_surprise(rp_candidate *candidates, size_t count, float temperatur
 
 /* Index drawn with probability proportional to exp(logit / temperature); u in [0, 1) decides. *surprise in
  * bits, among these candidates; may be NULL. temperature > 0. */
-size_t rp_candidates_draw(rp_candidate *candidates, size_t count, float temperature, double u,
-                          double *surprise);
+size_t rp_candidates_draw(rp_candidate *candidates, size_t count, float temperature, double u, double *surprise);
 
 /* ---- sampler_history.c ---- */
 

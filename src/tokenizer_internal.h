@@ -1,9 +1,9 @@
 /* What the tokenizer's files share: the tables of an open vocabulary and the scratch of one encoding. Included by
  * tokenizer*.c only.
  *
- * Memory held: for a vocabulary entry 10 bytes, its decoded bytes, and 4 to 8 bytes of hash slots (2 for each entry,
- * rounded up to a power of two, is the most); for a merge 12 bytes and as many of hash slots. Scratch for a text:
- * 52 bytes for each character of its longest stretch that cannot be split, besides its copies. */
+ * Memory held: for a vocabulary entry 9 bytes, its decoded bytes and 6 to 12 bytes of hash slots; for a merge 12 bytes
+ * and as many of slots. Scratch for a text: for each character of its longest stretch that cannot be split 20 bytes, and
+ * 16 for each pair that waits (at most two a character, in an array that doubles), besides the stretch's spelling. */
 #ifndef RP_TOKENIZER_INTERNAL_H
 #define RP_TOKENIZER_INTERNAL_H
 
@@ -54,13 +54,13 @@ struct rp_tokenizer {
     int32_t ends[RP_ENDS_MAX];
     size_t end_count;
 
-    const char *texts;  /* the strings of tokenizer.ggml.tokens, in the GGUF header */
-    uint32_t *offsets;  /* (vocab): where each begins in texts */
+    const char *texts;   /* the strings of tokenizer.ggml.tokens, in the GGUF header */
+    uint32_t *offsets;   /* (vocab): where each begins in texts */
     uint8_t *attributes; /* (vocab) */
     rp_slots by_text;
-    size_t longest; /* bytes of the longest token */
-    rp_gguf_value scores;  /* SentencePiece; count 0: all are 0 */
-    char *pool;            /* decoded bytes of all tokens */
+    size_t longest;       /* bytes of the longest token */
+    rp_gguf_value scores; /* SentencePiece; count 0: all are 0 */
+    char *pool;           /* decoded bytes of all tokens */
     size_t pool_size;
     uint32_t *pool_starts; /* (vocab + 1) */
 

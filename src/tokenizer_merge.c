@@ -46,8 +46,8 @@ static bool before(const rp_pair *a, const rp_pair *b) {
 static rp_status heap_push(rp_encoder *encoder, rp_pair pair, rp_error *err) {
     if (encoder->heap_count == encoder->heap_room) {
         size_t room = RP_MAX(64, encoder->heap_room * 2);
-        void *bigger = rp_grow(encoder->memory, encoder->heap, encoder->heap_room, room, sizeof(rp_pair),
-                               "tokenizer queue", err);
+        void *bigger =
+            rp_grow(encoder->memory, encoder->heap, encoder->heap_room, room, sizeof(rp_pair), "tokenizer queue", err);
         if (!bigger)
             return err->status;
         encoder->heap = bigger;

@@ -72,8 +72,7 @@ static size_t scan_modern(const char *text, size_t size, int digits) {
         return end;
     glyph first = peek(text, size, 0);
     bool breaks = text[0] == '\r' || text[0] == '\n';
-    if (!breaks && first.class != NUMBER &&
-        (first.class == LETTER || peek(text, size, first.size).class == LETTER))
+    if (!breaks && first.class != NUMBER && (first.class == LETTER || peek(text, size, first.size).class == LETTER))
         return run(text, size, first.size, LETTER);
     if (first.class == NUMBER) {
         for (int i = 0; i < digits && peek(text, size, end).class == NUMBER; i++)

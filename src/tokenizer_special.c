@@ -27,10 +27,7 @@ static const struct {
      false,
      {"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>", "<|code_middle|>",
       "<|middle|>"}},
-    {"tokenizer.ggml.fim_pad_token_id",
-     NULL,
-     true,
-     {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"}},
+    {"tokenizer.ggml.fim_pad_token_id", NULL, true, {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"}},
     {"tokenizer.ggml.fim_rep_token_id",
      NULL,
      true,
@@ -39,10 +36,28 @@ static const struct {
 };
 
 static const char *const end_names[] = {
-    "<|eot_id|>", "<|im_end|>",  "<|end|>",          "<|return|>",         "<|call|>", "<|flush|>",
-    "<|calls|>",  "<end_of_turn>", "<|endoftext|>",  "</s>",               "<|eom_id|>", "<EOT>",
-    "_<EOT>",     "[EOT]",       "[EOS]",            "<|end_of_text|>",    "<end_of_utterance>", "<eos>",
-    "<turn|>",    "<|tool_response>", "<｜end▁of▁sentence｜>", "[e~[",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "<｜end▁of▁sentence｜>",
+    "[e~[",
 };
 
 /* gpt-oss: shown to the reader, whatever the file says. */
@@ -158,8 +173,8 @@ static bool holds(rp_span text, const char *part, bool fold) {
 static void set_strip(rp_tokenizer *tokenizer, const char *name, uint8_t strip, bool on) {
     int32_t id = find_name(tokenizer, name);
     if (id != RP_NO_ID)
-        tokenizer->attributes[id] = (uint8_t)(on ? tokenizer->attributes[id] | strip
-                                                 : tokenizer->attributes[id] & ~(unsigned)strip);
+        tokenizer->attributes[id] =
+            (uint8_t)(on ? tokenizer->attributes[id] | strip : tokenizer->attributes[id] & ~(unsigned)strip);
 }
 
 /* White space beside special tokens goes in a few models, which only their names tell. */
@@ -228,8 +243,7 @@ static rp_status make_lengths(rp_tokenizer *tokenizer, uint32_t *lengths, size_t
         if (i == 0 || lengths[i] != lengths[i - 1])
             lengths[different++] = lengths[i];
     }
-    tokenizer->specials =
-        rp_tokenizer_alloc(tokenizer, different, sizeof(rp_special_length), "special tokens", err);
+    tokenizer->specials = rp_tokenizer_alloc(tokenizer, different, sizeof(rp_special_length), "special tokens", err);
     if (!tokenizer->specials)
         return err->status;
     tokenizer->special_count = different;

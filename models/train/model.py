@@ -15,10 +15,10 @@ import torch.nn.functional as F
 @dataclass
 class Shape:
     vocab: int = 2048
-    dim: int = 192
+    dim: int = 256
     blocks: int = 4
     visits: int = 2          # times in a row that each block runs
-    heads: int = 6
+    heads: int = 8
     kv_heads: int = 2
     ffn: int = 512
     context: int = 512

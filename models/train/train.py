@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from model import Shape, StoryModel
 
 WARMUP_STEPS = 100
+SAVE_SECONDS, SCORE_SECONDS = 120, 900
 IGNORED = -100  # cross_entropy's index of a target that does not count
 
 
@@ -104,13 +105,15 @@ def rate(step, done):
 
 
 @torch.no_grad()
-def nats_per_byte(model, encoded, bytes_total, context):
-    """Each story alone after BOS, end token counted; stories longer than the context are cut."""
+def nats_per_byte(model, encoded, bytes_total):
+    """Each story alone after BOS, end token counted; a story longer than the context goes on after BOS again, as in
+    `reprise perplexity --split`."""
     model.eval()
-    nll = 0.0
-    for ids in sorted(encoded, key=len):
-        ids = torch.tensor(ids[: context + 1])[None]
-        nll += F.cross_entropy(model(ids[:, :-1])[0].float(), ids[0, 1:], reduction="sum").item()
+    nll, room = 0.0, model.shape.context - 1
+    for ids in encoded:
+        for at in range(1, len(ids), room):
+            window = torch.tensor([1, *ids[at : at + room]])[None]
+            nll += F.cross_entropy(model(window[:, :-1])[0].float(), window[0, 1:], reduction="sum").item()
     model.train()
     return nll / bytes_total
 
@@ -127,9 +130,9 @@ def main():
     arg.add_argument("--corpus", required=True)
     arg.add_argument("--valid", required=True)
     arg.add_argument("--out", required=True)
-    arg.add_argument("--tokens", type=float, default=28e6)
-    arg.add_argument("--length", type=int, default=320)
-    arg.add_argument("--batch", type=int, default=12)
+    arg.add_argument("--tokens", type=float, default=16e6)
+    arg.add_argument("--length", type=int, default=448)
+    arg.add_argument("--batch", type=int, default=9)
     arg.add_argument("--steps", type=int, default=0, help="stop after so many steps, for timing")
     for field in ("vocab", "dim", "blocks", "visits", "heads", "kv_heads", "ffn"):
         arg.add_argument("--" + field.replace("_", "-"), type=int, default=getattr(Shape, field))
@@ -159,7 +162,7 @@ def main():
     batches = Batches(encoded, a.length, seed=1 + state["step"])
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, "
           f"{sum(map(len, encoded)):,} tokens in {len(train):,} stories, from step {state['step']}", flush=True)
-    saved_at = began = time.time()
+    saved_at = scored_at = began = time.time()
     mean = None
     while state["tokens"] < a.tokens and not (a.steps and state["step"] >= a.steps):
         share = rate(state["step"], state["tokens"] / a.tokens)
@@ -185,12 +188,16 @@ def main():
         if state["step"] % 50 == 0:
             print(f"step {state['step']} tokens {state['tokens']:,} loss {mean:.4f} rate {share:.3f} "
                   f"{state['tokens'] / state['seconds']:.0f} tokens/s", flush=True)
-        if now - saved_at > 180 or state["tokens"] >= a.tokens:
-            score = nats_per_byte(model, encoded_valid, valid_bytes, model.shape.context)
+        finished = state["tokens"] >= a.tokens
+        if now - scored_at > SCORE_SECONDS or finished:
+            score = nats_per_byte(model, encoded_valid, valid_bytes)
             state["log"].append((state["tokens"], mean, score))
             print(f"step {state['step']} tokens {state['tokens']:,} valid {score:.4f} nats/byte", flush=True)
+            scored_at = time.time()
+        if now - saved_at > SAVE_SECONDS or finished:
             save(checkpoint, model, opts, state)
-            saved_at = began = time.time()
+            saved_at = time.time()
+        began = time.time()
     (out / "log.json").write_text(json.dumps(state))
 
 

@@ -28,7 +28,7 @@ static bool store_number(const command *c, const option *spec, const char *text,
     bool whole = spec->kind != KIND_NUMBER;
     if (!is_number(text, &value) || !(value >= spec->low && value <= spec->high) ||
         (whole && value != (double)(uint64_t)value)) {
-        print(2, "reprise: %s: %s is %s; want a%s number from %g to %g\n", c->name, spec->name, text,
+        print(2, "reprise: %s: %s is %s; want a%s number from %.10g to %.10g\n", c->name, spec->name, text,
               whole ? " whole" : "", spec->low, spec->high);
         return false;
     }

@@ -109,16 +109,31 @@ static int wrong_command(const char *name) {
     return EXIT_USAGE;
 }
 
+/* `reprise --isa X COMMAND …` is `reprise COMMAND --isa X …`; false when there is no command. */
+static bool move_command_first(int count, char **args) {
+    int at = 0;
+    while (at < count && strncmp(args[at], "--isa", 5) == 0)
+        at += args[at][5] == '=' ? 1 : 2;
+    if (at >= count)
+        return false;
+    char *command = args[at];
+    memmove(args + 1, args, (size_t)at * sizeof *args);
+    args[0] = command;
+    return true;
+}
+
 int cli_main(int count, char **args) {
-    if (count > 0 && (strcmp(args[0], "--help") == 0 || strcmp(args[0], "-h") == 0)) {
+    if (!move_command_first(count, args))
+        return wrong_command(NULL);
+    if (strcmp(args[0], "--help") == 0 || strcmp(args[0], "-h") == 0) {
         args_help_all();
         return EXIT_OK;
     }
-    if (count > 0 && strcmp(args[0], "--version") == 0) {
+    if (strcmp(args[0], "--version") == 0) {
         print(1, "reprise %s\n", RP_VERSION);
         return EXIT_OK;
     }
-    for (size_t i = 0; count > 0 && i < command_count; i++) {
+    for (size_t i = 0; i < command_count; i++) {
         if (strcmp(args[0], commands[i].name) != 0)
             continue;
         options o;
@@ -131,5 +146,5 @@ int cli_main(int count, char **args) {
         }
         return commands[i].run(&o, args + 1, positionals);
     }
-    return wrong_command(count > 0 ? args[0] : NULL);
+    return wrong_command(args[0]);
 }

@@ -21,21 +21,20 @@ RP_INLINE v128_t opaque_u16x8(uint16_t value) {
     return wasm_i16x8_splat((int16_t)hidden);
 }
 
-/* Four halves, zero-extended to 32 bits, to floats: exact, as rp_f16_to_f32. The exponent is moved by a multiplication,
- * which also makes denormals right; then infinities and NaNs get their full exponent back. */
+/* Four halves, sign-extended to 32 bits, to floats: exact, as rp_f16_to_f32. The exponent is moved by a multiplication,
+ * which also makes denormals right; infinities and NaNs come out from 65536 on and then get their full exponent. */
 RP_INLINE v128_t f16_to_f32x4(v128_t half) {
-    v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_splat(0x7fff)), 13);
-    v128_t value = wasm_f32x4_mul(magnitude, wasm_f32x4_splat(0x1p112f));
-    v128_t special = wasm_i32x4_gt(magnitude, wasm_i32x4_splat(0x0f7fffff));
-    value = wasm_v128_or(value, wasm_v128_and(special, wasm_i32x4_splat(0x7f800000)));
-    return wasm_v128_or(value, wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_splat(0x8000)), 16));
+    v128_t moved = wasm_v128_and(wasm_i32x4_shl(half, 13), wasm_i32x4_splat((int32_t)0x8fffe000));
+    v128_t value = wasm_f32x4_mul(moved, wasm_f32x4_splat(0x1p112f));
+    v128_t special = wasm_f32x4_ge(wasm_f32x4_abs(value), wasm_f32x4_splat(65536.0f));
+    return wasm_v128_or(value, wasm_v128_and(special, wasm_i32x4_splat(0x7f800000)));
 }
 
 /* Eight halves at p to two vectors. */
 RP_INLINE void load_f16x8(const uint8_t *p, v128_t out[2]) {
     v128_t halves = wasm_v128_load(p);
-    out[0] = f16_to_f32x4(wasm_u32x4_extend_low_u16x8(halves));
-    out[1] = f16_to_f32x4(wasm_u32x4_extend_high_u16x8(halves));
+    out[0] = f16_to_f32x4(wasm_i32x4_extend_low_i16x8(halves));
+    out[1] = f16_to_f32x4(wasm_i32x4_extend_high_i16x8(halves));
 }
 
 /* rp_expf, operation by operation. */

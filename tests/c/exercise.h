@@ -143,7 +143,7 @@ static rp_status exercise_run(const rp_model *model, uint64_t *hash, rp_error *e
 }
 
 /* Feeds the file in pieces of `piece` bytes and uses the model if it loads. */
-static exercise_result exercise(const uint8_t *bytes, size_t size, size_t piece, exercise_host *host) {
+static inline exercise_result exercise(const uint8_t *bytes, size_t size, size_t piece, exercise_host *host) {
     exercise_result result = {.status = RP_OK};
     rp_model *model = NULL;
     rp_model_options options = {.host = {host, exercise_alloc, exercise_release}};

@@ -1,7 +1,7 @@
 /* runs: native wasm */
-/* src/sampler.c, src/sampler_history.c and src/logits.c (the filters have sampler_filters_test.c). Penalties and DRY are
- * seen through the greedy pick, the draw is judged by frequencies, the whole chain by a hash that native and WebAssembly
- * must share; logits that no model should make must still give an id in range. */
+/* src/sampler.c, src/sampler_history.c and src/logits.c (the filters have sampler_filters_test.c). Penalties and DRY
+ * are seen through the greedy pick, the draw is judged by frequencies, the whole chain by a hash that native and
+ * WebAssembly must share; logits that no model should make must still give an id in range. */
 #include "../../src/math.h"
 #include "../../src/sampler.h"
 #include "test.h"

@@ -42,10 +42,12 @@ async function openJudge(path) {
   return engine.loadModel({ modelPath: path, vocabOnly: true });
 }
 
+const written = new Map();
 async function writeVocabulary(name, writer) {
   mkdirSync(FOLDER, { recursive: true });
   const path = `${FOLDER}${name}.gguf`;
-  return { path, encode: await writer(path) };
+  if (!written.has(name)) written.set(name, { path, encode: await writer(path) });
+  return written.get(name);
 }
 
 function cases(name) {
@@ -144,7 +146,7 @@ test('a word of a megabyte takes no more than seconds', async () => {
     const { path } = await writeVocabulary(name, VOCABULARIES[name]);
     const start = performance.now();
     const [letters, mixed, spaces] = tokenize(path, ['a'.repeat(1e6), 'abcdefghij'.repeat(1e5), ' '.repeat(1e6)], SPECIAL);
-    for (const ids of [letters, mixed, spaces]) assert.ok(ids.length > 1e3 && ids.length < 1e6);
+    for (const ids of [letters, mixed, spaces]) assert.ok(ids.length > 1e3 && ids.length <= 1e6);
     assert.ok(performance.now() - start < 60_000);
   }
 });
