@@ -113,9 +113,10 @@ static rp_status read_blocks(rp_model *m, rp_error *err) {
     m->visits = count ? count : RP_MAX(attn_count, ffn_count);
     if (!m->visits)
         m->visits = c->blocks * c->loops;
-    if ((attn_count && attn_count != m->visits) || (ffn_count && ffn_count != m->visits))
-        return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map: %u, .attn: %u, .ffn: %u visits, want one number", c->arch,
-                       count, attn_count, ffn_count);
+    if (attn_count && attn_count != m->visits)
+        return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map.attn has %u visits, want %u", c->arch, attn_count, m->visits);
+    if (ffn_count && ffn_count != m->visits)
+        return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map.ffn has %u visits, want %u", c->arch, ffn_count, m->visits);
     bool needs_map = !count && (!attn_count || !ffn_count) && m->visits != c->blocks * c->loops;
     if (needs_map)
         return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map.%s has %u visits, want %u or a layer_map", c->arch,

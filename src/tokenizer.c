@@ -105,17 +105,14 @@ static rp_status encode(rp_encoder *encoder, const char *text, size_t size, unsi
         RP_TRY(rp_special_split(encoder, text, size, flags & RP_TOKENIZE_SPECIAL, err));
     if (bos && !(size && encoder->segments[0].id == tokenizer->bos))
         rp_encoder_emit(encoder, tokenizer->bos);
-    bool space = tokenizer->add_space_prefix; /* at the start and behind each special token */
     for (int32_t i = size ? 0 : -1; i >= 0; i = encoder->segments[i].next) {
         rp_segment segment = encoder->segments[i];
         if (segment.id != RP_NO_ID) {
             rp_encoder_emit(encoder, segment.id);
-            space = tokenizer->add_space_prefix;
         } else if (tokenizer->bpe) {
             RP_TRY(rp_bpe_encode(encoder, text + segment.start, segment.size, err));
-        } else {
-            RP_TRY(rp_spm_encode(encoder, text + segment.start, segment.size, space, err));
-            space = false;
+        } else { /* at the start or behind a special token: either way the space is put first */
+            RP_TRY(rp_spm_encode(encoder, text + segment.start, segment.size, err));
         }
     }
     return RP_OK;

@@ -46,10 +46,10 @@ static int32_t find_text(const rp_tokenizer *tokenizer, rp_span text) {
     return slot ? (int32_t)(tokenizer->vocab + slot - 1) : RP_NO_ID;
 }
 
-/* The two texts of a merge: split at the first space that is not its first byte. False: it merges nothing. */
+/* The two texts of a merge: before and behind the first space. False: it merges nothing. */
 static bool split_merge(rp_span merge, rp_span *left, rp_span *right) {
-    const char *space = merge.size > 1 ? memchr(merge.data + 1, ' ', merge.size - 1) : NULL;
-    if (!space || space + 1 == merge.data + merge.size)
+    const char *space = merge.size ? memchr(merge.data, ' ', merge.size) : NULL;
+    if (!space || space == merge.data || space + 1 == merge.data + merge.size)
         return false;
     *left = (rp_span){merge.data, (size_t)(space - merge.data)};
     *right = (rp_span){space + 1, merge.size - left->size - 1};

@@ -45,7 +45,7 @@ static void emit_byte(rp_encoder *encoder, char byte) {
         rp_encoder_emit(encoder, id);
 }
 
-/* The text as the vocabulary spells it, with a space put first if there shall be one. */
+/* The text as the vocabulary spells it, with a space put first if the model wants one. */
 static rp_status write_text(rp_encoder *encoder, const char *text, size_t size, bool space, rp_error *err) {
     static const char mark[] = {'\xe2', '\x96', '\x81'};
     size_t spaces = space;
@@ -69,8 +69,8 @@ static rp_status write_text(rp_encoder *encoder, const char *text, size_t size, 
     return RP_OK;
 }
 
-rp_status rp_spm_encode(rp_encoder *encoder, const char *text, size_t size, bool space, rp_error *err) {
-    RP_TRY(write_text(encoder, text, size, space, err));
+rp_status rp_spm_encode(rp_encoder *encoder, const char *text, size_t size, rp_error *err) {
+    RP_TRY(write_text(encoder, text, size, encoder->tokenizer->add_space_prefix, err));
     size_t characters = 0;
     for (size_t at = 0; at < encoder->text_size; at += rp_utf8_length(encoder->text[at]))
         characters++;

@@ -4,7 +4,6 @@ Shapes follow src/: RMSNorm before attention and FFN, grouped KV heads, rotary
 pairs in the "rotate halves" layout (export.py permutes Q and K to the layout
 that GGUF's llama family stores), SwiGLU, output tied to the embedding.
 """
-import math
 from dataclasses import dataclass
 
 import torch
@@ -68,10 +67,10 @@ class Block(nn.Module):
         q = self.q(h).view(batch, time, s.heads, self.head_dim).transpose(1, 2)
         k = self.k(h).view(batch, time, s.kv_heads, self.head_dim).transpose(1, 2)
         v = self.v(h).view(batch, time, s.kv_heads, self.head_dim).transpose(1, 2)
-        q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
+        q, k = rotate(q * self.head_dim ** -0.5, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         group = s.heads // s.kv_heads
         k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-        scores = q @ k.transpose(-1, -2) * (1.0 / math.sqrt(self.head_dim)) + mask
+        scores = q @ k.transpose(-1, -2) + mask
         mixed = scores.softmax(-1) @ v
         x = x + self.o(mixed.transpose(1, 2).reshape(batch, time, dim))
         h = self.ffn_norm(x)

@@ -130,9 +130,9 @@ def main():
     arg.add_argument("--corpus", required=True)
     arg.add_argument("--valid", required=True)
     arg.add_argument("--out", required=True)
-    arg.add_argument("--tokens", type=float, default=16e6)
-    arg.add_argument("--length", type=int, default=448)
-    arg.add_argument("--batch", type=int, default=9)
+    arg.add_argument("--tokens", type=float, default=18e6)
+    arg.add_argument("--length", type=int, default=320)
+    arg.add_argument("--batch", type=int, default=12)
     arg.add_argument("--steps", type=int, default=0, help="stop after so many steps, for timing")
     for field in ("vocab", "dim", "blocks", "visits", "heads", "kv_heads", "ffn"):
         arg.add_argument("--" + field.replace("_", "-"), type=int, default=getattr(Shape, field))

@@ -10,8 +10,9 @@
 #include "../quant.h"
 
 /* Activations, quantized: value = q * scale, q in -127..127, one scale for 32 columns. q is kept in 16 bits and, within
- * four columns, in the order 0 2 1 3, which is what the weights' layout wants side by side. `values` holds q * scale in column
- * order, for float weights. Rows (one a token) follow each other at the given strides. */
+ * four columns, in the order 0 2 1 3, which is what the weights' layout wants side by side. `values` holds the
+ * row as it was, in column order: float weights are multiplied with that, since 8 bits would cost precision and save nothing.
+ * Rows (one a token) follow each other at the given strides. */
 typedef struct rp_act {
     int16_t *q;    /* (tokens, padded) with padded = columns rounded up to 32, zeros there */
     float *scale;  /* (tokens, padded / 32) */

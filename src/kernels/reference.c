@@ -27,13 +27,13 @@ static void quantize_reference(const float *x, size_t n, const rp_act *act, size
         scale[start / RP_TILE] = d;
         sums[start / 16] = sums[start / 16 + 1] = 0;
         for (size_t c = start; c < start + RP_TILE; c++) {
-            float v = (c < n ? x[c] : 0.0f) * inverse;
+            values[c] = c < n ? x[c] : 0.0f;
+            float v = values[c] * inverse;
             v = -127.0f < v ? v : -127.0f;
             v = v < 127.0f ? v : 127.0f;
             v = (v + RP_EXPF_MAGIC) - RP_EXPF_MAGIC;
             q[rp_act_place(c)] = (int16_t)v;
             sums[c / 16] += (int16_t)v;
-            values[c] = v * d;
         }
     }
 }

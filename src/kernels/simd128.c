@@ -16,7 +16,7 @@ static void quantize_block(const float *x, const rp_act *act, size_t token, size
     bool zero = top < 1e-30f;
     float d = zero ? 0.0f : top / 127.0f;
     act->scale[token * (act->padded / RP_TILE) + start / RP_TILE] = d;
-    v128_t inverse = wasm_f32x4_splat(zero ? 0.0f : 127.0f / top), scale = wasm_f32x4_splat(d);
+    v128_t inverse = wasm_f32x4_splat(zero ? 0.0f : 127.0f / top);
     v128_t magic = wasm_f32x4_splat(RP_EXPF_MAGIC), sums[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
     for (size_t i = 0; i < 8; i += 2) {
         v128_t q[2];
@@ -25,7 +25,7 @@ static void quantize_block(const float *x, const rp_act *act, size_t token, size
             y = wasm_f32x4_pmax(wasm_f32x4_splat(-127.0f), y);
             y = wasm_f32x4_pmin(wasm_f32x4_splat(127.0f), y);
             y = wasm_f32x4_sub(wasm_f32x4_add(y, magic), magic);
-            wasm_v128_store(act->values + token * act->padded + start + 4 * (i + k), wasm_f32x4_mul(y, scale));
+            wasm_v128_store(act->values + token * act->padded + start + 4 * (i + k), v[i + k]);
             q[k] = wasm_i32x4_trunc_sat_f32x4(y);
             sums[i / 4] = wasm_i32x4_add(sums[i / 4], q[k]);
             q[k] = wasm_i32x4_shuffle(q[k], q[k], 0, 2, 1, 3);

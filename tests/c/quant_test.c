@@ -264,14 +264,19 @@ TEST(ggml_numbers) {
 
 /* ---- The reference's products -------------------------------------------------------------------------- */
 
+/* What a weight of this type is multiplied with: the row itself for floats, else its quantized value. */
+static double act_value(rp_type type, const rp_act *act, size_t token, size_t c) {
+    if (rp_type_is_float(type))
+        return (double)act->values[token * act->padded + c];
+    return (double)act->scale[token * (act->padded / 32) + c / 32] * act->q[token * act->padded + rp_act_place(c)];
+}
+
 /* In double precision, from the file rows. */
 static void check_product(rp_type type, size_t columns, const double *weights, const rp_act *act, size_t token,
                           float is) {
-    const int16_t *q = act->q + token * act->padded;
     double sum = 0, magnitude = 0;
     for (size_t c = 0; c < columns; c++) {
-        double scale = act->scale[token * (act->padded / 32) + c / 32];
-        double product = weights[c] * scale * q[rp_act_place(c)];
+        double product = weights[c] * act_value(type, act, token, c);
         sum += product;
         magnitude += absolute(product);
     }
@@ -290,7 +295,7 @@ static void try_product(rp_type type, size_t rows, size_t columns, size_t tokens
         random_activations(ACT_SANE, x, columns);
         k->quantize(x, columns, &act, token);
         for (size_t c = 0; c < columns; c++) /* half a step, and the rounding of x / scale */
-            CHECK(absolute((double)x[c] - (double)act.values[token * padded + c]) <=
+            CHECK(absolute((double)x[c] - act_value(RP_Q8_0, &act, token, c)) <=
                   0.50001 * (double)act.scale[token * (padded / 32) + c / 32]);
     }
     uint8_t *file;

@@ -248,8 +248,54 @@ TEST(merges_through_texts_that_are_no_tokens) {
     put_bpe("gpt-2", 9, merges);
     REQUIRE(open_file() == RP_OK);
     CHECK_TEXT(ids("cab", 0), "2 0 1"); /* "cab" is no token: its letters */
+    CHECK_TEXT(ids("ca", 0), "2 0");    /* nor is "ca", which merges know */
     CHECK_TEXT(ids("bb", 0), "1 1");
     close_file();
+}
+
+TEST(the_first_of_equal_merges_counts) {
+    put_bpe("gpt-2", 3, (const char *const[]){"a b", "b c", "a b"});
+    REQUIRE(open_file() == RP_OK);
+    CHECK_TEXT(ids("abc", 0), "4 2");
+    close_file();
+}
+
+TEST(control_and_user_defined_tokens_of_one_length) {
+    static const uint32_t types[] = {3, 4, 1};
+    gguf_build_start(&file);
+    gguf_build_string(&file, "tokenizer.ggml.model", "gpt2");
+    put_strings("tokenizer.ggml.tokens", 3, (const char *const[]){"<c>", "<u>", "a"});
+    put_numbers("tokenizer.ggml.token_type", I32, 3, types);
+    put_strings("tokenizer.ggml.merges", 0, NULL);
+    REQUIRE(open_file() == RP_OK);
+    CHECK_TEXT(ids("<c>a<u>", 0), "2 1");
+    CHECK_TEXT(ids("<c>a<u>", RP_TOKENIZE_SPECIAL), "0 2 1");
+    close_file();
+}
+
+/* Words as each pre-tokenizer cuts them, seen through a vocabulary that joins whatever a word holds. */
+TEST(words) {
+    static const char *const tokens[] = {"a",  "1",  "'",  "s",  "S",  "Ġ",   "aa",  "11",
+                                         "'s", "'S", "ĠĠ", "Ġa", "Ġ1", "111", "'Sa", "Ċ"};
+    static const char *const merges[] = {"a a", "1 1", "' s", "' S", "Ġ Ġ", "Ġ a", "Ġ 1", "11 1", "'S a"};
+    static const struct {
+        const char *pre, *text, *ids;
+    } cases[] = {
+        {"gpt-2", "aa111's 1", "6 13 8 12"},  {"gpt-2", "   a", "10 11"},       {"gpt-2", "'Sa", "2 4 0"},
+        {"smollm", "aa111 1", "6 1 1 1 5 1"}, {"smollm", "a  1", "0 10 1"},     {"llama-bpe", "'Saa1111", "9 6 13 1"},
+        {"llama-bpe", "  1", "5 5 1"},        {"qwen2", "'Sa111", "9 0 1 1 1"}, {"qwen2", "  \n  a", "10 15 5 11"},
+        {"default", "111111", "13 13"},       {"default", "11 1", "7 5 1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gguf_build_start(&file);
+        gguf_build_string(&file, "tokenizer.ggml.model", "gpt2");
+        gguf_build_string(&file, "tokenizer.ggml.pre", cases[i].pre);
+        put_strings("tokenizer.ggml.tokens", 16, tokens);
+        put_strings("tokenizer.ggml.merges", 9, merges);
+        REQUIRE(open_file() == RP_OK);
+        CHECK_TEXT(ids(cases[i].text, 0), cases[i].ids);
+        close_file();
+    }
 }
 
 TEST(stripped_white_space) {
@@ -353,16 +399,16 @@ TEST(odd_but_accepted) {
 }
 
 TEST(scores_that_are_no_numbers) {
-    static const float scores[16] = {[8] = (float)0, [9] = -3, [10] = -1};
+    static const float scores[16] = {[9] = -3};
     gguf_build_start(&file);
     gguf_build_string(&file, "tokenizer.ggml.model", "llama");
     put_strings("tokenizer.ggml.tokens", 16, spm_tokens);
     put_floats("tokenizer.ggml.scores", 16, scores);
-    size_t at = file.size - 4 * (16 - 8);
-    for (int i = 0; i < 4; i++)
-        memcpy(file.bytes + at + 4 * i, "\xff\xff\xff\x7f", 4); /* NaN for bc, ▁b, cb, bcb */
+    for (int i = 0; i < 16; i++)
+        if (i != 9)
+            memcpy(file.bytes + file.size - 4 * (16 - i), "\xff\xff\xff\x7f", 4); /* NaN */
     REQUIRE(open_file() == RP_OK);
-    CHECK_TEXT(ids("bcb", 0), "9 10"); /* all the same: leftmost first */
+    CHECK_TEXT(ids("bcb", 0), "9 10"); /* NaN is last */
     close_file();
 }
 
@@ -455,6 +501,7 @@ TEST(random_bytes) {
 }
 
 TEST_MAIN(sentencepiece, sentencepiece_without_space, sentencepiece_bytes, byte_level, capacity_is_no_limit,
-          ignored_merges, merges_through_texts_that_are_no_tokens, stripped_white_space, pre_tokenizer_names,
+          ignored_merges, merges_through_texts_that_are_no_tokens, the_first_of_equal_merges_counts,
+          control_and_user_defined_tokens_of_one_length, words, stripped_white_space, pre_tokenizer_names,
           wrong_metadata, wrong_arrays, odd_but_accepted, scores_that_are_no_numbers, end_names, memory_runs_out,
           random_bytes)

@@ -4,9 +4,10 @@ import { test } from 'uvu';
 import { compareBuilds, compareWithGolden, makeModel } from './lib/random-checks.js';
 import { architectureModels } from './lib/random-models.js';
 
-// Both engines round activations to 8 bits here, in ways of their own; the models are Q8_0. A missing or wrong
-// feature (rotation, bias, norm, window) moves the mean by 0.1 and more.
-const ALLOWED = { meanError: 0.02, largestError: 0.12 };
+// The weights are F32, so both engines compute in floats and differ by the order of sums (3e-6), and in gemma3 by
+// llama.cpp's GELU, a table of halves (5e-4). The least of the features that can be wrong, one global layer's RoPE
+// scaling, moves the mean by 0.1.
+const ALLOWED = { meanError: 0.001, largestError: 0.005 };
 
 for (const description of architectureModels) {
   test(`${description.name} agrees with llama.cpp and with itself`, async () => {

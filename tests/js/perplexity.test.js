@@ -17,7 +17,7 @@ function tests(text, judged) {
   test('perplexity is within half a percent of llama.cpp', async () => {
     const path = made('perplexity.txt');
     writeFileSync(path, text);
-    const ours = await json('native', ['perplexity', SMOLLM2, path, '--window', String(judged.window)]);
+    const ours = await json('native', ['perplexity', SMOLLM2, path, '--window', String(judged.window)], { timeout: 900_000 });
     assert.is(ours.tokens, judged.tokens);
     assert.is(ours.bytes, judged.bytes);
     const off = ours.perplexity / judged.perplexity - 1;

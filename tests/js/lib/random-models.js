@@ -47,7 +47,8 @@ const EVERY_TYPE = Object.keys(TENSOR_TYPES).map((type) => ({
 
 const named = (models) => models.map((model) => ({ ...model, seed: model.name }));
 
-export const architectureModels = named(EVERY_ARCHITECTURE);
+// F32, so that no rounding of activations hides a small mistake.
+export const architectureModels = named(EVERY_ARCHITECTURE).map((model) => ({ ...model, type: 'F32' }));
 export const typeModels = named(EVERY_TYPE);
 
 /** The description llama.cpp is given: the same weights, named as it knows them. */
