@@ -46,6 +46,7 @@ program = $(call engine,$1) $(call objects,$1,$(filter-out $2,$(CLI)))
 MODEL := models/stories.gguf
 PROMPT := Once upon a time
 SECONDS := 60
+ROUNDS := 5
 SMOLLM2 := build/models/smollm2.gguf
 model = $(if $(filter smollm2,$(MODEL)),$(SMOLLM2),$(MODEL))
 export PROMPT
@@ -82,10 +83,12 @@ types: tests/node_modules/.package-lock.json
 fuzz: fuzzers ## run each fuzzer for SECONDS=60
 	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
 
-.PHONY: bench
-bench: native wasm $(filter $(SMOLLM2),$(model)) ## time MODEL natively and in WebAssembly
-	@build/native/reprise bench "$(model)"
-	@node js/bin/reprise.js bench "$(model)"
+.PHONY: bench bench-kernels
+bench: native wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## time us beside llama.cpp, alternating, ROUNDS=5
+	@node tests/bench/compare.js $(ROUNDS)
+bench-kernels: build/bench/native/kernels build/bench/simd128/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly
+	@build/bench/native/kernels
+	@node --no-liftoff tests/bench/kernels.js build/bench/simd128/kernels.wasm
 
 .PHONY: models
 models: $(SMOLLM2) ## fetch SmolLM2-135M-Instruct into build/models/
@@ -140,6 +143,13 @@ build/tests/$1/%.wasm: build/obj/$1/tests/c/%.o $(call engine,$1)
 endef
 $(foreach v,native asan,$(eval $(call native_test,$v)))
 $(foreach v,scalar simd128,$(eval $(call wasm_test,$v)))
+
+build/bench/native/%: build/obj/native/tests/bench/%.o $(call engine,native)
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(CC) $(FLAGS_native) $^ -lm -o $@
+build/bench/simd128/%.wasm: build/obj/simd128/tests/bench/%.o $(call engine,simd128)
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(EMCC) $(FLAGS_simd128) $(WASM_LINK) $^ -o $@
 
 build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call engine,fuzz)
 	@mkdir -p $(@D) && echo "  LD    $@"

@@ -32,13 +32,19 @@ static size_t run(const char *text, size_t size, size_t at, unsigned classes) {
 
 /* 's|'t|'re|'ve|'m|'ll|'d at the start; 0 when there is none. */
 static size_t contraction(const char *text, size_t size, bool any_case) {
-    if (text[0] != '\'' || size < 2)
+    glyph quote = peek(text, size, 0);
+    if (quote.point != '\'')
         return 0;
-    char fold = any_case ? 32 : 0;
-    char a = (char)(text[1] | fold), b = size > 2 ? (char)(text[2] | fold) : 0;
+    glyph first = peek(text, size, quote.size), second = peek(text, size, quote.size + first.size);
+    uint32_t fold = any_case ? 32 : 0, a = first.point | fold, b = second.point | fold;
     if (a == 's' || a == 't' || a == 'm' || a == 'd')
-        return 2;
-    return (a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l') ? 3 : 0;
+        return quote.size + first.size;
+    bool two = (a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l');
+    return two ? quote.size + first.size + second.size : 0;
+}
+
+static bool is_break(glyph g) {
+    return g.point == '\r' || g.point == '\n';
 }
 
 /* \s+(?!\S)|\s+ : white space, but for its last character when something follows; 0 when there is none. */
@@ -56,7 +62,8 @@ static size_t scan_gpt2(const char *text, size_t size) {
     size_t end = contraction(text, size, false);
     if (end > 0)
         return end;
-    size_t lead = text[0] == ' ' ? 1 : 0;
+    glyph first = peek(text, size, 0);
+    size_t lead = first.point == ' ' ? first.size : 0;
     unsigned class = peek(text, size, lead).class;
     if (class & (LETTER | NUMBER))
         return run(text, size, lead, class);
@@ -71,27 +78,28 @@ static size_t scan_modern(const char *text, size_t size, int digits) {
     if (end > 0)
         return end;
     glyph first = peek(text, size, 0);
-    bool breaks = text[0] == '\r' || text[0] == '\n';
-    if (!breaks && first.class != NUMBER && (first.class == LETTER || peek(text, size, first.size).class == LETTER))
+    if (!is_break(first) && first.class != NUMBER &&
+        (first.class == LETTER || peek(text, size, first.size).class == LETTER))
         return run(text, size, first.size, LETTER);
     if (first.class == NUMBER) {
         for (int i = 0; i < digits && peek(text, size, end).class == NUMBER; i++)
             end += peek(text, size, end).size;
         return end;
     }
-    size_t lead = text[0] == ' ' ? 1 : 0;
+    size_t lead = first.point == ' ' ? first.size : 0;
     if (peek(text, size, lead).class & WORDLESS) {
         end = run(text, size, lead, WORDLESS);
-        while (end < size && (text[end] == '\r' || text[end] == '\n'))
-            end++;
+        for (glyph g = peek(text, size, end); is_break(g); g = peek(text, size, end))
+            end += g.size;
         return end;
     }
-    size_t blank = run(text, size, 0, SPACE);
-    for (size_t at = blank; at > 0; at--) {
-        if (text[at - 1] == '\r' || text[at - 1] == '\n')
-            return at;
+    size_t behind_break = 0;
+    for (glyph g = peek(text, size, 0); g.class & SPACE; g = peek(text, size, end)) {
+        end += g.size;
+        if (is_break(g))
+            behind_break = end;
     }
-    return spaces(text, size);
+    return behind_break ? behind_break : spaces(text, size);
 }
 
 static size_t scan_llama3(const char *text, size_t size) {
@@ -140,20 +148,25 @@ static size_t scan_falcon_marks(const char *text, size_t size) { /* [\p{P}\$\+<=
     return scan_marks(text, size, "$+<=>^~|`");
 }
 
-static bool three_digits(const char *text, size_t size) {
-    for (size_t i = 0; i < 3; i++) {
-        if (i >= size || text[i] < '0' || text[i] > '9')
-            return false;
+/* Bytes of [0-9][0-9][0-9] at `at`; 0 when there are none. */
+static size_t three_digits(const char *text, size_t size, size_t at) {
+    size_t end = at;
+    for (int i = 0; i < 3; i++) {
+        glyph g = peek(text, size, end);
+        if (g.point < '0' || g.point > '9')
+            return 0;
+        end += g.size;
     }
-    return true;
+    return end - at;
 }
 
 static size_t scan_triples(const char *text, size_t size) { /* [0-9][0-9][0-9] */
-    if (three_digits(text, size))
-        return 3;
-    size_t end = 1;
-    while (end < size && !three_digits(text + end, size - end))
-        end++;
+    size_t end = three_digits(text, size, 0);
+    if (end > 0)
+        return end;
+    do
+        end += peek(text, size, end).size;
+    while (end < size && !three_digits(text, size, end));
     return end;
 }
 

@@ -33,11 +33,11 @@ function untilReady(action) {
  * @param {() => WebAssembly.Memory} memory */
 function host(memory) {
   /** @param {number} at @param {number} size */
-  const bytes = (at, size) => new Uint8Array(memory().buffer, at, size)
+  const bytes = (at, size) => new Uint8Array(memory().buffer, at >>> 0, size >>> 0) // addresses above 2 GiB come negative
   /** @param {number} at */
   const text = (at) => {
     const all = new Uint8Array(memory().buffer)
-    return new TextDecoder().decode(all.subarray(at, all.indexOf(0, at)))
+    return new TextDecoder().decode(all.subarray(at >>> 0, all.indexOf(0, at >>> 0)))
   }
   return {
     /** @param {number} path */
@@ -75,7 +75,7 @@ function host(memory) {
 function copyArguments(exports, args) {
   const strings = args.map((arg) => new TextEncoder().encode(arg + '\0'))
   const size = strings.reduce((sum, bytes) => sum + bytes.length, 4 * args.length)
-  const at = exports.cli_alloc(Math.max(size, 1))
+  const at = exports.cli_alloc(Math.max(size, 1)) >>> 0
   if (!at) return 0
   const pointers = new Uint32Array(exports.memory.buffer, at, args.length)
   let next = at + 4 * args.length

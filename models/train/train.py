@@ -130,7 +130,7 @@ def main():
     arg.add_argument("--corpus", required=True)
     arg.add_argument("--valid", required=True)
     arg.add_argument("--out", required=True)
-    arg.add_argument("--tokens", type=float, default=18e6)
+    arg.add_argument("--tokens", type=float, default=15.5e6)
     arg.add_argument("--length", type=int, default=320)
     arg.add_argument("--batch", type=int, default=12)
     arg.add_argument("--steps", type=int, default=0, help="stop after so many steps, for timing")
