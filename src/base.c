@@ -136,7 +136,7 @@ uint16_t rp_f32_to_f16(float value) {
         return (uint16_t)(sign | 0x7e00);
     if (magnitude >= 0x477ff000) /* rounds to 65536 or more */
         return (uint16_t)(sign | 0x7c00);
-    if (magnitude < 0x38800000) { /* below 2^-14: the fraction counts in units of 2^-24 */
+    if (magnitude < 0x38800000) {                       /* below 2^-14: the fraction counts in units of 2^-24 */
         float scaled = float_of_bits(magnitude) + 0.5f; /* ulp of [0.5, 1) is 2^-24: rounds to nearest even */
         uint32_t rounded;
         memcpy(&rounded, &scaled, sizeof rounded);

@@ -226,8 +226,8 @@ void rp_forward(rp_session *s, const int32_t *ids, size_t count) {
 void rp_forward_head(rp_session *s, size_t first, size_t count) {
     const rp_config *c = &s->model->config;
     for (size_t t = 0; t < count; t++)
-        s->model->kernels->rms_norm(s->h + t * s->dim_stride, s->x + (first + t) * c->dim, s->model->output_norm, c->dim,
-                                    c->norm_eps);
+        s->model->kernels->rms_norm(s->h + t * s->dim_stride, s->x + (first + t) * c->dim, s->model->output_norm,
+                                    c->dim, c->norm_eps);
     const rp_act *act = quantize(s, s->h, c->dim, s->dim_stride, count);
     multiply(s, &s->model->head, act, count, s->logits, s->vocab_stride);
 }

@@ -6,10 +6,10 @@
 #include <string.h>
 
 enum {
-    PIECE = 1 << 16,      /* bytes taken in before the next look */
-    MAX_KEYS = 1 << 14,   /* files have about 40 */
+    PIECE = 1 << 16,    /* bytes taken in before the next look */
+    MAX_KEYS = 1 << 14, /* files have about 40 */
     MAX_TENSORS = 1 << 16,
-    MAX_NAME = 64,        /* ggml's GGML_MAX_NAME, with its zero */
+    MAX_NAME = 64, /* ggml's GGML_MAX_NAME, with its zero */
 };
 #define MAX_HEADER (UINT64_C(1) << 28)
 

@@ -7,8 +7,19 @@
 #include "base.h"
 
 typedef enum rp_gguf_type {
-    RP_GGUF_U8, RP_GGUF_I8, RP_GGUF_U16, RP_GGUF_I16, RP_GGUF_U32, RP_GGUF_I32, RP_GGUF_F32, RP_GGUF_BOOL,
-    RP_GGUF_STRING, RP_GGUF_ARRAY, RP_GGUF_U64, RP_GGUF_I64, RP_GGUF_F64,
+    RP_GGUF_U8,
+    RP_GGUF_I8,
+    RP_GGUF_U16,
+    RP_GGUF_I16,
+    RP_GGUF_U32,
+    RP_GGUF_I32,
+    RP_GGUF_F32,
+    RP_GGUF_BOOL,
+    RP_GGUF_STRING,
+    RP_GGUF_ARRAY,
+    RP_GGUF_U64,
+    RP_GGUF_I64,
+    RP_GGUF_F64,
 } rp_gguf_type;
 
 typedef struct rp_span {
@@ -27,10 +38,10 @@ typedef struct rp_gguf_value {
 
 typedef struct rp_gguf_tensor {
     rp_span name;
-    uint32_t type;      /* ggml type number, see quant.h */
-    uint32_t dims;      /* 1 to 4 */
-    uint64_t shape[4];  /* shape[0] is the contiguous one: columns; unused ones are 1 */
-    uint64_t offset;    /* from the start of the data section */
+    uint32_t type;     /* ggml type number, see quant.h */
+    uint32_t dims;     /* 1 to 4 */
+    uint64_t shape[4]; /* shape[0] is the contiguous one: columns; unused ones are 1 */
+    uint64_t offset;   /* from the start of the data section */
     uint64_t bytes;
 } rp_gguf_tensor;
 

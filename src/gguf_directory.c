@@ -37,8 +37,8 @@ static rp_status settle_keys(rp_gguf *g, rp_error *err) {
         qsort(g->entries, g->key_count, sizeof *g->entries, compare_keys);
     for (size_t i = 1; i < g->key_count; i++)
         if (compare_keys(&g->entries[i - 1], &g->entries[i]) == 0)
-            return rp_fail(err, RP_ERR_FORMAT, "metadata key %.*s stands twice", (int)RP_MIN(g->entries[i].name.size, 99),
-                           g->entries[i].name.data);
+            return rp_fail(err, RP_ERR_FORMAT, "metadata key %.*s stands twice",
+                           (int)RP_MIN(g->entries[i].name.size, 99), g->entries[i].name.data);
     return RP_OK;
 }
 
@@ -49,7 +49,7 @@ rp_status rp_gguf_settle_keys(rp_gguf *g, rp_error *err) {
     if (alignment == 0 || alignment > 1 << 20 || (alignment & (alignment - 1)))
         return rp_fail(err, RP_ERR_FORMAT, "general.alignment is %u, want a power of two up to 1048576", alignment);
     g->alignment = alignment;
-    g->data_start = rp_round_up(g->at, alignment);
+    g->data_start = g->tensor_total ? rp_round_up(g->at, alignment) : g->at; /* padding pads to tensors */
     return RP_OK;
 }
 
@@ -67,8 +67,9 @@ static rp_status size_tensor(rp_gguf_tensor *t, rp_error *err) {
     for (uint32_t i = 0; i < 4; i++)
         if (t->shape[i] == 0 || t->shape[i] > INT32_MAX || !rp_mul(values, t->shape[i], &values) ||
             values > UINT64_C(1) << 40)
-            return rp_fail(err, RP_ERR_FORMAT, "%.*s: dimension %u is %llu, want 1 to 2147483647 and 2^40 values in all",
-                           length, name, i, (unsigned long long)t->shape[i]);
+            return rp_fail(err, RP_ERR_FORMAT,
+                           "%.*s: dimension %u is %llu, want 1 to 2147483647 and 2^40 values in all", length, name, i,
+                           (unsigned long long)t->shape[i]);
     if (t->shape[0] % rp_type_traits[type].columns)
         return rp_fail(err, RP_ERR_FORMAT, "%.*s: %llu columns, want a multiple of %u for %s", length, name,
                        (unsigned long long)t->shape[0], rp_type_traits[type].columns, rp_type_traits[type].name);

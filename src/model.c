@@ -20,6 +20,7 @@ rp_status rp_model_open(rp_model **out, const rp_model_options *options, rp_erro
         return err->status;
     m->memory = memory;
     m->kernels = kernels;
+    m->vocabulary_only = options->vocabulary_only;
     m->fingerprint = RP_HASH_START;
     rp_status status = rp_gguf_open(&m->gguf, &m->memory, err);
     if (status != RP_OK) {
@@ -45,6 +46,11 @@ void rp_model_close(rp_model *m) {
 
 static rp_status understand_header(rp_model *m, rp_error *err) {
     RP_TRY(rp_tokenizer_open(&m->tokenizer, m->gguf, &m->memory, err));
+    if (m->vocabulary_only) {
+        m->config.vocab = rp_tokenizer_vocab(m->tokenizer);
+        m->state = RP_LOAD_VOCABULARY;
+        return RP_OK;
+    }
     RP_TRY(rp_config_read(&m->config, m->gguf, rp_tokenizer_vocab(m->tokenizer), err));
     RP_TRY(rp_program_read(m, err));
     RP_TRY(rp_model_bind(m, err));
@@ -142,7 +148,7 @@ rp_load_state rp_model_load_state(const rp_model *m) {
 }
 
 rp_status rp_model_finish(rp_model *m, rp_error *err) {
-    if (m->state == RP_LOAD_READY)
+    if (m->state == RP_LOAD_READY || m->state == RP_LOAD_VOCABULARY)
         return RP_OK;
     if (m->state == RP_LOAD_HEADER)
         return rp_fail(err, RP_ERR_FORMAT, "file ends inside its header");
@@ -211,8 +217,8 @@ void rp_model_memory(const rp_model *m, uint64_t *bytes_now, uint64_t *bytes_pea
 }
 
 rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_plan *plan, rp_error *err) {
-    if (m->state == RP_LOAD_HEADER)
-        return rp_fail(err, RP_ERR_ARGUMENT, "a plan needs the whole header");
+    if (m->state < RP_LOAD_WEIGHTS)
+        return rp_fail(err, RP_ERR_ARGUMENT, "a plan needs the whole header of a model");
     rp_session_options session = {options->context, options->kv_type, options->chunk};
     RP_TRY(rp_session_defaults(m, &session, err));
     uint64_t scratch, kv, sessions = RP_MAX(options->sessions, 1), sequences = RP_MAX(options->sequences, 1);

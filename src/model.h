@@ -14,7 +14,7 @@ enum {
     RP_DEFAULT_CHUNK = 64,
     RP_DEFAULT_CONTEXT = 2048,
     RP_SAMPLER_BYTES = 12, /* of a sampler, for each entry of the vocabulary (sampler.c) */
-    RP_KEY_SIZE = 128, /* longest metadata key or tensor name that we make */
+    RP_KEY_SIZE = 128,     /* longest metadata key or tensor name that we make */
 };
 
 typedef enum rp_activation { RP_SILU, RP_GELU } rp_activation;
@@ -28,15 +28,15 @@ typedef struct rp_config {
     float norm_eps;
     uint32_t rope_dims; /* leading dimensions of a head that are rotated */
     float rope_base, rope_scale;
-    float rope_base_local;        /* of sliding-window blocks */
-    uint32_t window;              /* positions that a sliding-window block sees; 0: none slides */
-    uint32_t window_period;       /* every window_period-th block sees everything */
-    uint32_t rope_skip_period;    /* every rope_skip_period-th block has no RoPE; 0: all have */
+    float rope_base_local;     /* of sliding-window blocks */
+    uint32_t window;           /* positions that a sliding-window block sees; 0: none slides */
+    uint32_t window_period;    /* every window_period-th block sees everything */
+    uint32_t rope_skip_period; /* every rope_skip_period-th block has no RoPE; 0: all have */
     rp_rope_layout rope_layout;
     rp_activation activation;
     float embedding_scale, attention_scale;
-    bool qk_norm, post_norms;     /* as qwen3; as gemma3 */
-    uint32_t loops;               /* num_loops of the file */
+    bool qk_norm, post_norms; /* as qwen3; as gemma3 */
+    uint32_t loops;           /* num_loops of the file */
     bool norm_between_loops;
     uint32_t loop_first, loop_last, loop_min, loop_max; /* range of a run-time depth */
 } rp_config;
@@ -70,7 +70,7 @@ typedef struct rp_block {
 typedef struct rp_place {
     const rp_gguf_tensor *tensor;
     rp_type type;
-    bool is_vector;    /* kept as floats */
+    bool is_vector; /* kept as floats */
     uint64_t rows, columns;
     uint64_t offset;   /* in the weights buffer */
     uint64_t bytes;    /* there */
@@ -81,28 +81,29 @@ typedef struct rp_place {
 struct rp_model {
     rp_memory memory;
     const rp_kernels *kernels;
+    bool vocabulary_only;
     rp_load_state state;
     rp_gguf *gguf;
     rp_tokenizer *tokenizer;
     rp_config config;
     rp_visit program[RP_MAX_VISITS];
     uint32_t visits, slots;
-    rp_block *blocks;                     /* (config.blocks) */
-    rp_matrix embedding, head;            /* (vocab, dim); the head is the embedding when tied */
-    const float *output_norm;             /* (dim) */
-    const float *rope_factors;            /* (rope_dims / 2), Llama 3's scaling; NULL: all 1 */
+    rp_block *blocks;          /* (config.blocks) */
+    rp_matrix embedding, head; /* (vocab, dim); the head is the embedding when tied */
+    const float *output_norm;  /* (dim) */
+    const float *rope_factors; /* (rope_dims / 2), Llama 3's scaling; NULL: all 1 */
     bool tied;
-    rp_place *places;                     /* (place_count), in file order */
+    rp_place *places; /* (place_count), in file order */
     size_t place_count, place_capacity;
     uint64_t parameters_stored, parameters_effective;
     uint64_t weight_bytes, staging_bytes;
     uint8_t *weights, *staging;
-    size_t loading;                       /* place whose bytes come next */
-    uint64_t position;                    /* bytes of the data section seen */
-    size_t staged;                        /* bytes in staging */
-    uint64_t rows_done;                   /* of the place being loaded */
-    uint64_t header_memory;               /* bytes held when the header was understood */
-    uint64_t fingerprint;                 /* hash of header and weights */
+    size_t loading;         /* place whose bytes come next */
+    uint64_t position;      /* bytes of the data section seen */
+    size_t staged;          /* bytes in staging */
+    uint64_t rows_done;     /* of the place being loaded */
+    uint64_t header_memory; /* bytes held when the header was understood */
+    uint64_t fingerprint;   /* hash of header and weights */
 };
 
 /* model_config.c: the header's numbers, checked. */

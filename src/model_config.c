@@ -37,10 +37,11 @@ static rp_status find_architecture(rp_config *c, const rp_gguf *gguf, const arch
             *found = &architectures[i];
             return RP_OK;
         }
-    return rp_fail(err, RP_ERR_UNSUPPORTED,
-                   "architecture %.*s is not supported, want llama, mobilellm, qwen2, qwen3, gemma3 or smollm3, or one of "
-                   "them after reprise-",
-                   (int)RP_MIN(name.size, 60), name.data);
+    return rp_fail(
+        err, RP_ERR_UNSUPPORTED,
+        "architecture %.*s is not supported, want llama, mobilellm, qwen2, qwen3, gemma3 or smollm3, or one of "
+        "them after reprise-",
+        (int)RP_MIN(name.size, 60), name.data);
 }
 
 /* A key of the model's architecture, range-checked. `required` ones may not be absent. */
@@ -130,9 +131,8 @@ static rp_status read_rope(rp_config *c, const rp_gguf *gguf, rp_error *err) {
 /* Features that would change the result if they were passed over. */
 static rp_status refuse_unsupported(const rp_config *c, const rp_gguf *gguf, rp_error *err) {
     static const char *const names[] = {
-        "expert_count",          "attn_logit_softcapping", "final_logit_softcapping",
-        "logit_scale",           "embedding_scale",        "residual_scale",          "embedding_rank",
-        "attention.clamp_kqv",
+        "expert_count",    "attn_logit_softcapping", "final_logit_softcapping", "logit_scale",
+        "embedding_scale", "residual_scale",         "embedding_rank",          "attention.clamp_kqv",
     };
     for (size_t i = 0; i < RP_COUNT(names); i++) {
         char key[RP_KEY_SIZE];

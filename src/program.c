@@ -14,7 +14,7 @@ static void key_of(const rp_model *m, const char *name, char key[RP_KEY_SIZE]) {
 /* Keys that begin like ours and are none of ours. */
 static rp_status refuse_unknown(const rp_model *m, rp_error *err) {
     static const char *const prefixes[] = {"loop.", "layer_map", "attention.kv_map"};
-    static const char *const known[] = {"loop.first", "loop.last",     "loop.min",      "loop.max",
+    static const char *const known[] = {"loop.first", "loop.last",      "loop.min",      "loop.max",
                                         "layer_map",  "layer_map.attn", "layer_map.ffn", "attention.kv_map"};
     size_t arch = strlen(m->config.arch);
     for (size_t i = 0; i < rp_gguf_key_count(m->gguf); i++) {
@@ -28,7 +28,8 @@ static rp_status refuse_unknown(const rp_model *m, rp_error *err) {
         for (size_t k = 0; k < RP_COUNT(known); k++)
             is_known |= rp_span_is(name, known[k]);
         if (ours && !is_known)
-            return rp_fail(err, RP_ERR_UNSUPPORTED, "%.*s: this key is not known", (int)RP_MIN(key.size, 100), key.data);
+            return rp_fail(err, RP_ERR_UNSUPPORTED, "%.*s: this key is not known", (int)RP_MIN(key.size, 100),
+                           key.data);
     }
     return RP_OK;
 }
@@ -149,8 +150,8 @@ static rp_status read_slots(rp_model *m, rp_error *err) {
     }
     for (uint32_t i = 0; i < m->slots; i++)
         if (!named[i])
-            return rp_fail(err, RP_ERR_FORMAT, "%s.attention.kv_map never names slot %u, but slot %u", m->config.arch, i,
-                           m->slots - 1);
+            return rp_fail(err, RP_ERR_FORMAT, "%s.attention.kv_map never names slot %u, but slot %u", m->config.arch,
+                           i, m->slots - 1);
     return RP_OK;
 }
 

@@ -30,12 +30,12 @@
 
 typedef enum rp_status {
     RP_OK = 0,
-    RP_CONTEXT_FULL,     /* not an error: the ids do not fit into what is left of the context; nothing was fed */
-    RP_ERR_ARGUMENT,     /* a caller's value is out of range */
-    RP_ERR_FORMAT,       /* the file breaks the GGUF format or its model's rules */
-    RP_ERR_UNSUPPORTED,  /* the file is well formed and asks for what this engine does not do */
-    RP_ERR_MEMORY,       /* an allocation failed; the message says how many bytes */
-    RP_ERR_IO,           /* a file could not be read or written (command line only) */
+    RP_CONTEXT_FULL,    /* not an error: the ids do not fit into what is left of the context; nothing was fed */
+    RP_ERR_ARGUMENT,    /* a caller's value is out of range */
+    RP_ERR_FORMAT,      /* the file breaks the GGUF format or its model's rules */
+    RP_ERR_UNSUPPORTED, /* the file is well formed and asks for what this engine does not do */
+    RP_ERR_MEMORY,      /* an allocation failed; the message says how many bytes */
+    RP_ERR_IO,          /* a file could not be read or written (command line only) */
 } rp_status;
 
 typedef struct rp_error {
@@ -64,10 +64,12 @@ typedef enum rp_isa { RP_ISA_BEST = 0, RP_ISA_SCALAR, RP_ISA_SIMD128, RP_ISA_REL
 
 typedef struct rp_model_options {
     rp_host host;
-    rp_isa isa; /* kernels to use; one that this build lacks is RP_ERR_UNSUPPORTED */
+    bool vocabulary_only; /* only the Tokens section is wanted: the file need hold nothing but a vocabulary */
+    rp_isa isa;           /* kernels to use; one that this build lacks is RP_ERR_UNSUPPORTED */
 } rp_model_options;
 
-typedef enum rp_load_state { RP_LOAD_HEADER = 0, RP_LOAD_WEIGHTS, RP_LOAD_READY } rp_load_state;
+/* RP_LOAD_VOCABULARY is where a model that was opened for its vocabulary alone stays. */
+typedef enum rp_load_state { RP_LOAD_HEADER = 0, RP_LOAD_VOCABULARY, RP_LOAD_WEIGHTS, RP_LOAD_READY } rp_load_state;
 
 /* Starts a model that waits for its file's first byte. The caller owns *model: rp_model_close. */
 rp_status rp_model_open(rp_model **model, const rp_model_options *options, rp_error *err);
@@ -105,7 +107,7 @@ typedef enum rp_kv_type { RP_KV_F16 = 0, RP_KV_F32, RP_KV_Q8_0 } rp_kv_type;
 
 /* What sessions, sequences and adapters a plan should count. Zeros: one session of the default context. */
 typedef struct rp_plan_options {
-    uint32_t context;       /* positions; 0: the smaller of 2048 and what the model was trained for */
+    uint32_t context; /* positions; 0: the smaller of 2048 and what the model was trained for */
     rp_kv_type kv_type;
     uint32_t chunk;         /* positions a prefill step computes at once; 0: 64 */
     uint32_t sessions;      /* 0: one */

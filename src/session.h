@@ -19,19 +19,19 @@ struct rp_session {
 
     void *scratch;
     uint64_t scratch_bytes;
-    float *x;              /* (T, dim): the residual stream */
-    float *h;              /* (T, dim_stride): normed input or output of a sub-layer */
-    float *q, *k, *v;      /* (T, q_stride), (T, kv_stride) */
-    float *mixed;          /* (T, q_stride): heads' outputs side by side */
-    float *gate, *up;      /* (T, ffn_stride) */
-    float *query, *answer; /* (heads, width): one token's heads, padded */
-    float *row;            /* (width): one head's key or value, padded */
-    float *scores;         /* (heads of a group, score_stride) */
-    float *logits;         /* (RP_LOGIT_ROWS, vocab_stride) */
-    double *rate[2];       /* (rope_dims / 2): radians a position; [1] for sliding-window blocks */
+    float *x;                   /* (T, dim): the residual stream */
+    float *h;                   /* (T, dim_stride): normed input or output of a sub-layer */
+    float *q, *k, *v;           /* (T, q_stride), (T, kv_stride) */
+    float *mixed;               /* (T, q_stride): heads' outputs side by side */
+    float *gate, *up;           /* (T, ffn_stride) */
+    float *query, *answer;      /* (heads, width): one token's heads, padded */
+    float *row;                 /* (width): one head's key or value, padded */
+    float *scores;              /* (heads of a group, score_stride) */
+    float *logits;              /* (RP_LOGIT_ROWS, vocab_stride) */
+    double *rate[2];            /* (rope_dims / 2): radians a position; [1] for sliding-window blocks */
     float *cosine[2], *sine[2]; /* (T, rope_dims / 2) */
-    rp_act act;            /* (T, widest input) */
-    rp_act query_act;      /* (heads of a group, width) */
+    rp_act act;                 /* (T, widest input) */
+    rp_act query_act;           /* (heads of a group, width) */
     size_t dim_stride, q_stride, kv_stride, ffn_stride, score_stride, vocab_stride;
 };
 

@@ -42,7 +42,8 @@ static bool store_number(const command *c, const option *spec, const char *text,
 static bool store_seed(const command *c, const option *spec, const char *text, uint64_t *place) {
     char *end;
     *place = strtoull(text, &end, 10);
-    return (end != text && *end == 0 && *text != '-') || wrong(c, spec->name, text, "a whole number from 0 to 2^64 - 1");
+    return (end != text && *end == 0 && *text != '-') ||
+           wrong(c, spec->name, text, "a whole number from 0 to 2^64 - 1");
 }
 
 static bool store(const command *c, const option *spec, const char *text, options *o) {

@@ -67,9 +67,9 @@ int report(const rp_error *err);
 
 /* Reads a whole file; the caller frees with file_free. */
 rp_status file_read(const char *path, char **bytes, size_t *size, rp_error *err);
-/* Opens a model and feeds it the file. With `header_only` it stops as soon as the header is understood. */
-rp_status load_model(const char *path, const options *o, bool header_only, rp_model **model, double *load_ms,
-                     rp_error *err);
+/* Opens a model and feeds it the file, as far as the part that is wanted needs. */
+typedef enum part { PART_ALL, PART_HEADER, PART_VOCABULARY } part;
+rp_status load_model(const char *path, const options *o, part wanted, rp_model **model, double *load_ms, rp_error *err);
 /* Ids of the prompt in o->prompt, o->file or o->ids; the caller frees. `flags` as in rp_tokenize. */
 rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, int32_t **ids, size_t *count,
                      rp_error *err);

@@ -41,7 +41,7 @@ static rp_status show(run *r, const char *piece, size_t size, rp_error *err) {
 
 static rp_status prepare(run *r, const char *path, rp_error *err) {
     const options *o = r->o;
-    RP_TRY(load_model(path, o, false, &r->model, &r->load_ms, err));
+    RP_TRY(load_model(path, o, PART_ALL, &r->model, &r->load_ms, err));
     unsigned flags = RP_TOKENIZE_BOS | (o->special ? RP_TOKENIZE_SPECIAL : 0);
     RP_TRY(prompt_ids(r->model, o, flags, &r->prompt, &r->prompt_count, err));
     RP_TRY(open_session(r->model, o, o->context, &r->session, err));
@@ -135,9 +135,10 @@ static void print_json(const run *r) {
     print(1, ",\"ids\":[");
     for (size_t i = 0; i < r->count; i++)
         print(1, "%s%d", i ? "," : "", r->ids[i]);
-    print(1, "],\"finish_reason\":\"%s\",\"timings\":{\"load_ms\":%.3f,\"prompt_tokens\":%llu,\"prefill_ms\":%.3f,"
-             "\"prefill_tokens_per_s\":%.3f,\"generated_tokens\":%llu,\"decode_ms\":%.3f,\"decode_tokens_per_s\":%.3f,"
-             "\"isa\":\"%s\",\"threads\":1,\"peak_bytes\":%llu}}\n",
+    print(1,
+          "],\"finish_reason\":\"%s\",\"timings\":{\"load_ms\":%.3f,\"prompt_tokens\":%llu,\"prefill_ms\":%.3f,"
+          "\"prefill_tokens_per_s\":%.3f,\"generated_tokens\":%llu,\"decode_ms\":%.3f,\"decode_tokens_per_s\":%.3f,"
+          "\"isa\":\"%s\",\"threads\":1,\"peak_bytes\":%llu}}\n",
           r->finish, r->load_ms, (unsigned long long)r->prompt_count, r->prefill_ms, prefill_speed(r),
           (unsigned long long)r->count, r->decode_ms, decode_speed(r), isa_name(info.isa),
           (unsigned long long)peak_bytes(r));
@@ -146,9 +147,11 @@ static void print_json(const run *r) {
 static void print_figures(const run *r) {
     rp_model_info info;
     rp_model_get_info(r->model, &info);
-    print(1, "%llu tokens, model %.1f MB, prefill %.0f tokens/s, decode %.0f tokens/s, %s, 1 thread, peak memory %.1f MB\n",
-          (unsigned long long)r->count, (double)info.file_bytes / 1e6, prefill_speed(r), decode_speed(r),
-          isa_name(info.isa), (double)peak_bytes(r) / 1e6);
+    print(
+        1,
+        "%llu tokens, model %.1f MB, prefill %.0f tokens/s, decode %.0f tokens/s, %s, 1 thread, peak memory %.1f MB\n",
+        (unsigned long long)r->count, (double)info.file_bytes / 1e6, prefill_speed(r), decode_speed(r),
+        isa_name(info.isa), (double)peak_bytes(r) / 1e6);
 }
 
 int run_generate(const options *o, char **args, uint32_t count) {

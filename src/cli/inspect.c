@@ -16,8 +16,9 @@ static void print_type(void *user, const char *type, uint64_t bytes, uint32_t te
 
 static void print_json(const rp_model *model, const rp_model_info *info, const rp_plan *plan, uint32_t context) {
     listing l = {.json = true, .first = true};
-    print(1, "{\"architecture\":\"%s\",\"blocks\":%u,\"visits\":%u,\"kv_slots\":%u,\"parameters_stored\":%llu,"
-             "\"parameters_effective\":%llu,\"file_bytes\":%llu,\"bytes_by_type\":{",
+    print(1,
+          "{\"architecture\":\"%s\",\"blocks\":%u,\"visits\":%u,\"kv_slots\":%u,\"parameters_stored\":%llu,"
+          "\"parameters_effective\":%llu,\"file_bytes\":%llu,\"bytes_by_type\":{",
           info->architecture, info->blocks, info->visits, info->kv_slots, (unsigned long long)info->parameters_stored,
           (unsigned long long)info->parameters_effective, (unsigned long long)info->file_bytes);
     rp_model_types(model, &l, print_type);
@@ -30,8 +31,9 @@ static void print_json(const rp_model *model, const rp_model_info *info, const r
         rp_model_visit(model, i, &attn, &ffn, &slot, &writes);
         print(1, "%s%u", i ? "," : "", attn);
     }
-    print(1, "],\"plan\":{\"weights\":%llu,\"kv\":%llu,\"scratch\":%llu,\"vocabulary\":%llu,\"adapters\":%llu,"
-             "\"total\":%llu,\"isa\":\"%s\"}}\n",
+    print(1,
+          "],\"plan\":{\"weights\":%llu,\"kv\":%llu,\"scratch\":%llu,\"vocabulary\":%llu,\"adapters\":%llu,"
+          "\"total\":%llu,\"isa\":\"%s\"}}\n",
           (unsigned long long)plan->weights, (unsigned long long)plan->kv, (unsigned long long)plan->scratch,
           (unsigned long long)plan->vocabulary, (unsigned long long)plan->adapters, (unsigned long long)plan->total,
           isa_name(plan->isa));
@@ -82,7 +84,7 @@ int run_inspect(const options *o, char **args, uint32_t count) {
     rp_plan plan;
     rp_model_info info;
     double load_ms;
-    rp_status status = load_model(args[0], o, true, &model, &load_ms, &err);
+    rp_status status = load_model(args[0], o, PART_HEADER, &model, &load_ms, &err);
     if (status == RP_OK)
         status = rp_model_plan(model, &(rp_plan_options){.context = o->context, .kv_type = kv_type(o)}, &plan, &err);
     if (status == RP_OK) {

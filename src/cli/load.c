@@ -42,12 +42,13 @@ static rp_status isa_of(const options *o, rp_isa *isa, rp_error *err) {
         if (strcmp(o->isa, isa_name((rp_isa)i)) == 0)
             *isa = (rp_isa)i;
     if (*isa == RP_ISA_RELAXED)
-        return rp_fail(err, RP_ERR_UNSUPPORTED, "--isa relaxed: this version has no relaxed SIMD kernels, want scalar "
-                                                "or simd128");
+        return rp_fail(err, RP_ERR_UNSUPPORTED,
+                       "--isa relaxed: this version has no relaxed SIMD kernels, want scalar "
+                       "or simd128");
     return RP_OK;
 }
 
-static rp_status feed_file(rp_model *model, int handle, bool header_only, rp_error *err) {
+static rp_status feed_file(rp_model *model, int handle, part wanted, rp_error *err) {
     char *piece = malloc(PIECE);
     if (!piece)
         return rp_fail(err, RP_ERR_MEMORY, "reading: %d bytes could not be had", PIECE);
@@ -58,7 +59,7 @@ static rp_status feed_file(rp_model *model, int handle, bool header_only, rp_err
         for (size_t at = 0, used; status == RP_OK && !done && at < (size_t)n; at += used) {
             status = rp_model_feed(model, piece + at, (size_t)n - at, &used, err);
             rp_load_state state = rp_model_load_state(model);
-            done = status == RP_OK && (state == RP_LOAD_READY || (header_only && state == RP_LOAD_WEIGHTS));
+            done = status == RP_OK && (state == RP_LOAD_READY || (wanted != PART_ALL && state != RP_LOAD_HEADER));
         }
     free(piece);
     if (n < 0)
@@ -66,15 +67,15 @@ static rp_status feed_file(rp_model *model, int handle, bool header_only, rp_err
     return status != RP_OK || done ? status : rp_model_finish(model, err);
 }
 
-rp_status load_model(const char *path, const options *o, bool header_only, rp_model **model, double *load_ms,
+rp_status load_model(const char *path, const options *o, part wanted, rp_model **model, double *load_ms,
                      rp_error *err) {
     double start = host_now_ms();
-    rp_model_options how = {0};
+    rp_model_options how = {.vocabulary_only = wanted == PART_VOCABULARY};
     RP_TRY(isa_of(o, &how.isa, err));
     RP_TRY(rp_model_open(model, &how, err));
     int handle = host_open(path);
-    rp_status status = handle < 0 ? rp_fail(err, RP_ERR_IO, "%s: cannot be opened", path)
-                                  : feed_file(*model, handle, header_only, err);
+    rp_status status =
+        handle < 0 ? rp_fail(err, RP_ERR_IO, "%s: cannot be opened", path) : feed_file(*model, handle, wanted, err);
     if (handle >= 0)
         host_close(handle);
     if (handle >= 0 && status == RP_ERR_IO)

@@ -106,7 +106,7 @@ static rp_status perplexity(const options *o, char **args, rp_model **model, sco
     rp_model_info info;
     if (o->split && !*o->split)
         return rp_fail(err, RP_ERR_ARGUMENT, "--split: want a text that is not empty");
-    RP_TRY(load_model(args[0], o, false, model, &load_ms, err));
+    RP_TRY(load_model(args[0], o, PART_ALL, model, &load_ms, err));
     rp_model_get_info(*model, &info);
     s->model = *model;
     s->vocab = info.vocab;
@@ -119,7 +119,8 @@ static rp_status perplexity(const options *o, char **args, rp_model **model, sco
     rp_status status = o->split ? score_pieces(s, text, size, o->split, err) : score_text(s, text, size, false, err);
     free(text);
     RP_TRY(status);
-    return s->tokens ? RP_OK : rp_fail(err, RP_ERR_ARGUMENT, "%s: no token to score, want a text of some words", args[1]);
+    return s->tokens ? RP_OK
+                     : rp_fail(err, RP_ERR_ARGUMENT, "%s: no token to score, want a text of some words", args[1]);
 }
 
 int run_perplexity(const options *o, char **args, uint32_t count) {

@@ -15,15 +15,15 @@ static rp_status tokenize(const options *o, char **args, uint32_t count, rp_mode
     double load_ms;
     if ((count == 2) == (o->file != NULL))
         return rp_fail(err, RP_ERR_ARGUMENT, "want a text or --file, and not both");
-    RP_TRY(load_model(args[0], o, true, model, &load_ms, err));
+    RP_TRY(load_model(args[0], o, PART_VOCABULARY, model, &load_ms, err));
     char *bytes = NULL;
     size_t size = count == 2 ? strlen(args[1]) : 0;
     if (o->file)
         RP_TRY(file_read(o->file, &bytes, &size, err));
     int32_t *ids;
     size_t id_count;
-    rp_status status = text_ids(*model, o->file ? bytes : args[1], size, o->special ? RP_TOKENIZE_SPECIAL : 0, &ids,
-                                &id_count, err);
+    rp_status status =
+        text_ids(*model, o->file ? bytes : args[1], size, o->special ? RP_TOKENIZE_SPECIAL : 0, &ids, &id_count, err);
     free(bytes);
     RP_TRY(status);
     print_ids(ids, id_count);
@@ -61,7 +61,7 @@ int run_detokenize(const options *o, char **args, uint32_t count) {
     rp_model *model = NULL;
     rp_error err;
     double load_ms;
-    rp_status status = load_model(args[0], o, true, &model, &load_ms, &err);
+    rp_status status = load_model(args[0], o, PART_VOCABULARY, &model, &load_ms, &err);
     if (status == RP_OK)
         status = detokenize(model, args + 1, count - 1, &err);
     rp_model_close(model);
@@ -115,8 +115,8 @@ static bool print_position(void *user, size_t index, const float *logits) {
     return true;
 }
 
-static rp_status logits(const rp_model *model, const options *o, const int32_t *ids, size_t count,
-                        rp_session *session, rp_error *err) {
+static rp_status logits(const rp_model *model, const options *o, const int32_t *ids, size_t count, rp_session *session,
+                        rp_error *err) {
     if (o->each) {
         each_position e = {model, o, ids};
         return rp_session_feed_each(session, ids, count, &e, print_position, err);
@@ -135,7 +135,7 @@ int run_logits(const options *o, char **args, uint32_t count) {
     rp_error err;
     double load_ms;
     unsigned flags = RP_TOKENIZE_BOS | (o->special ? RP_TOKENIZE_SPECIAL : 0);
-    rp_status status = load_model(args[0], o, false, &model, &load_ms, &err);
+    rp_status status = load_model(args[0], o, PART_ALL, &model, &load_ms, &err);
     if (status == RP_OK)
         status = prompt_ids(model, o, flags, &ids, &id_count, &err);
     if (status == RP_OK)

@@ -23,8 +23,7 @@ enum { EXERCISE_PREFIX = 16 };
 static void *exercise_alloc(void *user, size_t bytes) {
     exercise_host *host = user;
     host->asked++;
-    bool fails =
-        host->fail_at && (host->fail_after ? host->asked >= host->fail_at : host->asked == host->fail_at);
+    bool fails = host->fail_at && (host->fail_after ? host->asked >= host->fail_at : host->asked == host->fail_at);
     if (fails || bytes > host->limit - host->held)
         return NULL;
     uint8_t *block = malloc(EXERCISE_PREFIX + bytes);
@@ -57,8 +56,7 @@ typedef struct exercise_result {
     uint64_t hash; /* of the logits, when all went well */
 } exercise_result;
 
-static rp_status exercise_feed(rp_model *model, const uint8_t *bytes, size_t size, size_t piece,
-                               rp_error *err) {
+static rp_status exercise_feed(rp_model *model, const uint8_t *bytes, size_t size, size_t piece, rp_error *err) {
     int idle = 0; /* a feed takes nothing only where the header ended with the piece before */
     for (size_t at = 0; at < size;) {
         size_t part = size - at < piece ? size - at : piece, used = 0;
@@ -111,8 +109,7 @@ static rp_status exercise_run(const rp_model *model, uint64_t *hash, rp_error *e
     rp_model_get_info(model, &info);
     int32_t ids[16];
     size_t count = 0;
-    rp_status status =
-        rp_tokenize(model, "ab <s>a\xff", 8, RP_TOKENIZE_SPECIAL | RP_TOKENIZE_BOS, ids, 8, &count, err);
+    rp_status status = rp_tokenize(model, "ab <s>a\xff", 8, RP_TOKENIZE_SPECIAL | RP_TOKENIZE_BOS, ids, 8, &count, err);
     if (status != RP_OK)
         return status;
     count = count < 8 ? count : 8;
@@ -122,8 +119,8 @@ static rp_status exercise_run(const rp_model *model, uint64_t *hash, rp_error *e
     const char *stop = "b";
     status = rp_session_open(&session, model, &(rp_session_options){.context = 16, .chunk = 4}, err);
     if (status == RP_OK)
-        status = rp_sampler_open(&sampler, model,
-                                 &(rp_sampler_options){.temperature = 0.8f, .top_k = 4, .seed = 1}, err);
+        status =
+            rp_sampler_open(&sampler, model, &(rp_sampler_options){.temperature = 0.8f, .top_k = 4, .seed = 1}, err);
     if (status == RP_OK)
         status = rp_text_open(&text, model, &stop, 1, err);
     if (status == RP_OK)

@@ -26,8 +26,7 @@ static inline void gguf_build_raw(gguf_build *build, const void *bytes, size_t s
     build->size += size;
 }
 static inline void gguf_build_u32_raw(gguf_build *build, uint32_t value) {
-    uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),
-                        (uint8_t)(value >> 24)};
+    uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24)};
     gguf_build_raw(build, bytes, 4);
 }
 static inline void gguf_build_u64_raw(gguf_build *build, uint64_t value) {

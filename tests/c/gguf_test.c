@@ -20,14 +20,12 @@ static bool one_line(const rp_error *err) {
 }
 
 /* Loads and checks what holds for every file; `what` and `at` say which one it was. */
-static exercise_result load(const uint8_t *bytes, size_t size, size_t piece, exercise_host host,
-                            const char *what, size_t at) {
+static exercise_result load(const uint8_t *bytes, size_t size, size_t piece, exercise_host host, const char *what,
+                            size_t at) {
     host.limit = host.limit ? host.limit : LIMIT;
     exercise_result result = exercise(bytes, size, piece, &host);
-    bool named =
-        result.status == RP_OK || (result.status > RP_CONTEXT_FULL && result.status <= RP_ERR_MEMORY);
-    bool good = named &&
-                (result.status == RP_OK || (result.error.status == result.status && one_line(&result.error)));
+    bool named = result.status == RP_OK || (result.status > RP_CONTEXT_FULL && result.status <= RP_ERR_MEMORY);
+    bool good = named && (result.status == RP_OK || (result.error.status == result.status && one_line(&result.error)));
     if (!good || host.blocks || host.held || host.wrong_size) {
         CHECK(!"a named error in one line and all memory given back");
         test_print("  %s %zu: %s: %s; %" PRIu64 " blocks and %" PRIu64 " bytes kept%s\n", what, at,
@@ -52,8 +50,7 @@ TEST(loads_whatever_the_pieces) {
 TEST(truncated) {
     gguf_build_small(&small);
     for (size_t size = 0; size < EVERY_CUT; size++)
-        CHECK_INT(load(small.bytes, size, size ? size : 1, (exercise_host){0}, "cut at", size).status,
-                  RP_ERR_FORMAT);
+        CHECK_INT(load(small.bytes, size, size ? size : 1, (exercise_host){0}, "cut at", size).status, RP_ERR_FORMAT);
     size_t later = small.size - EVERY_CUT;
     for (size_t i = 0; i < LATER_CUTS; i++) {
         size_t size = EVERY_CUT + i * later / LATER_CUTS;
@@ -71,8 +68,7 @@ TEST(changed_header_bytes) {
         uint8_t kept = small.bytes[at];
         for (int change = 0; change < 10; change++) {
             small.bytes[at] = change < 8 ? kept ^ (uint8_t)(1 << change) : change == 8 ? 0x00 : 0xff;
-            if (load(small.bytes, small.size, small.size, (exercise_host){0}, "change at", at).status ==
-                RP_OK)
+            if (load(small.bytes, small.size, small.size, (exercise_host){0}, "change at", at).status == RP_OK)
                 loaded++;
             else
                 refused++;
@@ -90,13 +86,11 @@ TEST(changed_weight_bytes) {
         size_t at = small.header_bytes + (size_t)(test_random() % (small.size - small.header_bytes));
         uint8_t kept = small.bytes[at];
         small.bytes[at] = i % 2 ? 0xff : 0x7f;
-        CHECK_INT(load(small.bytes, small.size, small.size, (exercise_host){0}, "weight at", at).status,
-                  RP_OK);
+        CHECK_INT(load(small.bytes, small.size, small.size, (exercise_host){0}, "weight at", at).status, RP_OK);
         small.bytes[at] = kept;
     }
     memset(small.bytes + small.header_bytes, 0xff, small.size - small.header_bytes);
-    CHECK_INT(load(small.bytes, small.size, small.size, (exercise_host){0}, "all weights NaN", 0).status,
-              RP_OK);
+    CHECK_INT(load(small.bytes, small.size, small.size, (exercise_host){0}, "all weights NaN", 0).status, RP_OK);
 }
 
 static size_t fail_each(bool after) {
@@ -126,8 +120,7 @@ TEST(memory_limited) {
     gguf_build_small(&small);
     for (uint64_t limit = 1; limit < LIMIT; limit *= 2) {
         rp_status status =
-            load(small.bytes, small.size, 500, (exercise_host){.limit = limit}, "limit", (size_t)limit)
-                .status;
+            load(small.bytes, small.size, 500, (exercise_host){.limit = limit}, "limit", (size_t)limit).status;
         CHECK(status == RP_OK || status == RP_ERR_MEMORY);
     }
 }
@@ -138,8 +131,7 @@ TEST(random_damage) {
         gguf_build_small(&small);
         for (uint64_t changes = 1 + test_random() % 8; changes > 0; changes--)
             small.bytes[test_random() % small.header_bytes] = (uint8_t)test_random();
-        load(small.bytes, small.size, 1 + (size_t)(test_random() % 3000), (exercise_host){0}, "damage",
-             (size_t)i);
+        load(small.bytes, small.size, 1 + (size_t)(test_random() % 3000), (exercise_host){0}, "damage", (size_t)i);
     }
 }
 

@@ -221,5 +221,5 @@ TEST(bits_are_the_same_everywhere) {
     check_hash("sincos", s, UINT64_C(0x179ce5a59c4cbec5));
 }
 
-TEST_MAIN(expf_is_accurate, expf_has_limits, expf_rises_over_the_seams, exp_is_accurate,
-          log_is_accurate, pow_is_accurate, sincos_is_accurate, bits_are_the_same_everywhere)
+TEST_MAIN(expf_is_accurate, expf_has_limits, expf_rises_over_the_seams, exp_is_accurate, log_is_accurate,
+          pow_is_accurate, sincos_is_accurate, bits_are_the_same_everywhere)

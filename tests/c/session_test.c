@@ -199,7 +199,8 @@ TEST(copies_only_what_belongs_together) {
     REQUIRE(open_model(&f, RP_ISA_BEST, 0));
     REQUIRE(open_model(&g, RP_ISA_BEST, 1));
     rp_session *from = open_session(&f, RP_KV_Q8_0, 8, CONTEXT), *to = open_session(&f, RP_KV_Q8_0, 3, CONTEXT + 9);
-    rp_session *other_kv = open_session(&f, RP_KV_F16, 8, CONTEXT), *other_weights = open_session(&g, RP_KV_Q8_0, 8, CONTEXT);
+    rp_session *other_kv = open_session(&f, RP_KV_F16, 8, CONTEXT),
+               *other_weights = open_session(&g, RP_KV_Q8_0, 8, CONTEXT);
     REQUIRE(from && to && other_kv && other_weights);
     CHECK_INT(rp_session_feed(from, f.ids, 20, &f.err), RP_OK);
     CHECK_INT(rp_session_copy(to, from, 13, &f.err), RP_OK);
@@ -254,7 +255,8 @@ TEST(bad_options_are_named) {
     fixture f;
     rp_session *session = NULL;
     REQUIRE(open_model(&f, RP_ISA_BEST, 0));
-    rp_session_options wrong[] = {{.context = 1u << 30}, {.chunk = 1 << 20, .context = 1 << 20}, {.kv_type = (rp_kv_type)9}};
+    rp_session_options wrong[] = {
+        {.context = 1u << 30}, {.chunk = 1 << 20, .context = 1 << 20}, {.kv_type = (rp_kv_type)9}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         CHECK_INT(rp_session_open(&session, f.model, &wrong[i], &f.err), RP_ERR_ARGUMENT);
         CHECK(session == NULL);
@@ -267,5 +269,6 @@ TEST(bad_options_are_named) {
     close_model(&f);
 }
 
-TEST_MAIN(splits_agree, tables_agree, rewind_and_refeed_agree, prompt_keeps_the_common_prefix, full_context_loses_nothing,
-          copies_only_what_belongs_together, every_position_shows_the_logits_of_its_own, bad_options_are_named)
+TEST_MAIN(splits_agree, tables_agree, rewind_and_refeed_agree, prompt_keeps_the_common_prefix,
+          full_context_loses_nothing, copies_only_what_belongs_together, every_position_shows_the_logits_of_its_own,
+          bad_options_are_named)

@@ -20,7 +20,7 @@ const TEXTS = strings(3000, 1).map(asUtf8);
 /** Answers of tokenize_batch to questions, each a Buffer or a string. */
 function ask(path, questions) {
   const input = Buffer.concat(questions.flatMap((question) => [Buffer.from(question), Buffer.alloc(1)]));
-  const { status, stdout, stderr } = spawnSync(`${ROOT}build/asan/tools/tokenize_batch`, [path], { input, maxBuffer: 1 << 29 });
+  const { status, stdout, stderr } = spawnSync(`${ROOT}build/tests/asan/tools/tokenize_batch`, [path], { input, maxBuffer: 1 << 29 });
   assert.is(status, 0, `${path}: ${stderr}`);
   return stdout.toString().trimEnd().split('\n').map((line) => JSON.parse(line));
 }
