@@ -44,17 +44,23 @@ static rp_status find_architecture(rp_config *c, const rp_gguf *gguf, const arch
         (int)RP_MIN(name.size, 60), name.data);
 }
 
+static rp_status require_key(const rp_config *c, const rp_gguf *gguf, const char *name, rp_error *err) {
+    char key[RP_KEY_SIZE];
+    rp_gguf_value v;
+    snprintf(key, sizeof key, "%s.%s", c->arch, name);
+    return rp_gguf_find(gguf, key, &v) ? RP_OK : rp_fail(err, RP_ERR_FORMAT, "%s is missing", key);
+}
+
 /* A key of the model's architecture, range-checked. `required` ones may not be absent. */
 static rp_status read_u32(const rp_config *c, const rp_gguf *gguf, const char *name, bool required, uint32_t low,
                           uint32_t high, uint32_t *out, rp_error *err) {
     char key[RP_KEY_SIZE];
     rp_gguf_value v;
     snprintf(key, sizeof key, "%s.%s", c->arch, name);
-    if (!rp_gguf_find(gguf, key, &v)) {
-        if (required)
-            return rp_fail(err, RP_ERR_FORMAT, "%s is missing", key);
+    if (required)
+        RP_TRY(require_key(c, gguf, name, err));
+    if (!rp_gguf_find(gguf, key, &v))
         return RP_OK;
-    }
     RP_TRY(rp_gguf_u32(gguf, key, out, err));
     if (*out < low || *out > high)
         return rp_fail(err, RP_ERR_FORMAT, "%s is %u, want %u to %u", key, *out, low, high);
@@ -155,7 +161,7 @@ rp_status rp_config_read(rp_config *c, const rp_gguf *gguf, uint32_t tokenizer_v
     RP_TRY(refuse_unsupported(c, gguf, err));
     RP_TRY(read_shape(c, gguf, tokenizer_vocab, err));
     RP_TRY(read_rope(c, gguf, err));
-    c->norm_eps = 1e-5f;
+    RP_TRY(require_key(c, gguf, "attention.layer_norm_rms_epsilon", err));
     RP_TRY(read_f32(c, gguf, "attention.layer_norm_rms_epsilon", 0.0f, 1.0f, &c->norm_eps, err));
     c->rope_layout = a->rope_layout;
     c->activation = a->activation;

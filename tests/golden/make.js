@@ -1,8 +1,10 @@
-// Writes the goldens beside this file from llama.cpp: `node tests/golden/make.js [smollm2] [random-models] [perplexity]`.
+// Writes the goldens beside this file from llama.cpp: `node tests/golden/make.js [smollm2] [smollm2-f32]
+// [random-models] [perplexity]`.
 // Nothing of ours runs here but the writer of the models. Random models are made from their seeds under build/tests.
 // log-probabilities are natural, rounded to 5 decimals, as flat lists of [id, logprob].
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { compactJSON, goldenPath, made, perplexityText, perplexityWindows, sha256, SMOLLM2 } from '../js/lib/golden.js';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { writeDequantized } from '../js/lib/dequantize.js';
+import { compactJSON, golden, goldenPath, made, perplexityText, perplexityWindows, sha256, SMOLLM2 } from '../js/lib/golden.js';
 import { judgeDescription, openJudge, summary } from '../js/lib/judge.js';
 import { prompts } from '../js/lib/prompts.js';
 import { randomIds, writeRandomModel } from '../js/lib/random-model.js';
@@ -39,6 +41,23 @@ async function makeSmollm2() {
   const runs = [];
   for (const prompt of prompts) runs.push(await greedyRun(judge, prompt));
   await judge.close();
+  return { model: smollm2Hash(), runs };
+}
+
+// The same ids on the same weights turned into F32: what llama.cpp says without rounding activations to 8 bits.
+async function makeSmollm2F32() {
+  const path = made('judge/smollm2-f32.gguf');
+  writeDequantized(SMOLLM2, path);
+  const judge = await openJudge(path, 512);
+  const runs = [];
+  for (const { prompt, greedy } of golden('smollm2').runs) {
+    const positions = [];
+    await judge.clear();
+    await judge.feed([...prompt, ...greedy.slice(0, -1)], (_, logits) => positions.push(summary(logits, TOP).top), prompt.length - 1);
+    runs.push({ positions });
+  }
+  await judge.close();
+  rmSync(path);
   return { model: smollm2Hash(), runs };
 }
 
@@ -81,7 +100,7 @@ async function makePerplexity() {
   };
 }
 
-const MAKERS = { smollm2: makeSmollm2, 'random-models': makeRandomModels, perplexity: makePerplexity };
+const MAKERS = { smollm2: makeSmollm2, 'smollm2-f32': makeSmollm2F32, 'random-models': makeRandomModels, perplexity: makePerplexity };
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(MAKERS);
 mkdirSync(made('judge'), { recursive: true });
