@@ -5,7 +5,9 @@ import { randomTensor } from '../js/lib/random-blocks.js';
 const DIM = 576, FFN = 1536, KV = 192, BLOCKS = 30, VOCABULARY = 49152;
 
 function keys() {
-  const tokens = Array.from({ length: VOCABULARY }, (_, i) => (i < 3 ? ['<unk>', '<s>', '</s>'][i] : `t${i}`));
+  const byte = (i) => `<0x${(i - 3).toString(16).toUpperCase().padStart(2, '0')}>`; // llama.cpp insists on these
+  const spell = (_, i) => ['<unk>', '<s>', '</s>'][i] ?? (i < 259 ? byte(i) : `t${i}`);
+  const tokens = Array.from({ length: VOCABULARY }, spell);
   return {
     'general.architecture': string('llama'),
     'llama.context_length': u32(8192),
@@ -19,7 +21,7 @@ function keys() {
     'tokenizer.ggml.model': string('llama'),
     'tokenizer.ggml.tokens': array('string', tokens),
     'tokenizer.ggml.scores': array('f32', tokens.map((_, i) => -i)),
-    'tokenizer.ggml.token_type': array('i32', tokens.map((_, i) => (i === 0 ? 2 : i < 3 ? 3 : 1))),
+    'tokenizer.ggml.token_type': array('i32', tokens.map((_, i) => (i === 0 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1))),
     'tokenizer.ggml.bos_token_id': u32(1),
     'tokenizer.ggml.eos_token_id': u32(2),
     'tokenizer.ggml.add_bos_token': bool(true),
