@@ -57,7 +57,7 @@ help: ## this list
 
 .PHONY: run
 run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf or smollm2 and PROMPT="..."
-	@node js/bin/reprise.js generate "$(model)" -p "$$PROMPT" --figures
+	@printf %s "$$PROMPT" && node js/bin/reprise.js generate "$(model)" -p "$$PROMPT" --figures
 
 .PHONY: native asan wasm
 native: build/native/reprise ## the terminal program for this machine
