@@ -23,25 +23,27 @@ static const architecture architectures[] = {
     {"smollm3", RP_ROPE_ADJACENT, RP_SILU, false, false, false, 0, 4},
 };
 
-static rp_status find_architecture(rp_config *c, const rp_gguf *gguf, const architecture **found, rp_error *err) {
+/* NULL, with `err` filled, when there is none of the file's name. */
+static const architecture *find_architecture(rp_config *c, const rp_gguf *gguf, rp_error *err) {
     rp_span name = {"", 0};
-    RP_TRY(rp_gguf_string(gguf, "general.architecture", &name, err));
-    if (!name.size)
-        return rp_fail(err, RP_ERR_FORMAT, "general.architecture is missing");
+    if (rp_gguf_string(gguf, "general.architecture", &name, err) != RP_OK)
+        return NULL;
     const char *prefix = "reprise-";
     size_t skip = name.size > strlen(prefix) && memcmp(name.data, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
     for (size_t i = 0; i < RP_COUNT(architectures); i++)
         if (rp_span_is((rp_span){name.data + skip, name.size - skip}, architectures[i].name)) {
             memcpy(c->arch, name.data, name.size);
             c->arch[name.size] = 0;
-            *found = &architectures[i];
-            return RP_OK;
+            return &architectures[i];
         }
-    return rp_fail(
-        err, RP_ERR_UNSUPPORTED,
-        "architecture %.*s is not supported, want llama, mobilellm, qwen2, qwen3, gemma3 or smollm3, or one of "
-        "them after reprise-",
-        (int)RP_MIN(name.size, 60), name.data);
+    if (!name.size)
+        rp_fail(err, RP_ERR_FORMAT, "general.architecture is missing");
+    else
+        rp_fail(err, RP_ERR_UNSUPPORTED,
+                "architecture %.*s is not supported, want llama, mobilellm, qwen2, qwen3, gemma3 or smollm3, or one of "
+                "them after reprise-",
+                (int)RP_MIN(name.size, 60), name.data);
+    return NULL;
 }
 
 static rp_status require_key(const rp_config *c, const rp_gguf *gguf, const char *name, rp_error *err) {
@@ -156,8 +158,9 @@ static rp_status refuse_unsupported(const rp_config *c, const rp_gguf *gguf, rp_
 }
 
 rp_status rp_config_read(rp_config *c, const rp_gguf *gguf, uint32_t tokenizer_vocab, rp_error *err) {
-    const architecture *a = NULL;
-    RP_TRY(find_architecture(c, gguf, &a, err));
+    const architecture *a = find_architecture(c, gguf, err);
+    if (!a)
+        return err->status;
     RP_TRY(refuse_unsupported(c, gguf, err));
     RP_TRY(read_shape(c, gguf, tokenizer_vocab, err));
     RP_TRY(read_rope(c, gguf, err));

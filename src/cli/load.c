@@ -29,11 +29,12 @@ rp_status file_read(const char *path, char **bytes, size_t *size, rp_error *err)
     if (!buffer)
         return rp_fail(err, RP_ERR_MEMORY, "%s: %llu bytes and more could not be had", path,
                        (unsigned long long)capacity);
+    if (n < 0) {
+        free(buffer);
+        return rp_fail(err, RP_ERR_IO, "%s: cannot be read", path);
+    }
     *bytes = buffer;
-    if (n >= 0)
-        return RP_OK;
-    free(buffer);
-    return rp_fail(err, RP_ERR_IO, "%s: cannot be read", path);
+    return RP_OK;
 }
 
 static rp_status isa_of(const options *o, rp_isa *isa, rp_error *err) {
@@ -138,8 +139,8 @@ rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, in
     if (o->ids)
         RP_TRY(listed_ids(o->ids, ids, count, err));
     else if (o->file) {
-        char *text;
-        size_t size;
+        char *text = NULL;
+        size_t size = 0;
         RP_TRY(file_read(o->file, &text, &size, err));
         rp_status status = text_ids(model, text, size, flags, ids, count, err);
         free(text);
@@ -152,7 +153,7 @@ rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, in
         return RP_OK;
     free(*ids);
     *ids = NULL;
-    return rp_fail(err, RP_ERR_ARGUMENT, "the prompt is empty and the model has no BOS token; want at least one token");
+    return rp_fail(err, RP_ERR_ARGUMENT, "the prompt is empty and the model puts no BOS first; want at least one token");
 }
 
 rp_status open_session(const rp_model *model, const options *o, uint32_t context, rp_session **session, rp_error *err) {

@@ -50,7 +50,11 @@ static rp_status score_text(score *s, const char *text, size_t size, bool with_e
     size_t count, first = bos >= 0;
     RP_TRY(text_ids(s->model, text, size, 0, &ids, &count, err));
     int32_t *window = malloc(s->window * sizeof *window);
-    rp_status status = window ? RP_OK : rp_fail(err, RP_ERR_MEMORY, "window could not be had");
+    if (!window) {
+        free(ids);
+        return rp_fail(err, RP_ERR_MEMORY, "window could not be had");
+    }
+    rp_status status = RP_OK;
     size_t all = count + (with_end && eos >= 0);
     for (size_t at = 0; status == RP_OK && at < all;) {
         size_t n = RP_MIN(all - at, s->window - first);

@@ -1,10 +1,12 @@
 // The terminal program as a user meets it: every command on the shipped model, native and WebAssembly alike, wrong
 // usage, and what it says when a file is not there.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { json, ROOT, run, TARGETS } from './lib/cli.js';
+import { SMOLLM2 } from './lib/golden.js';
+import { skip } from './lib/skip.js';
 
 const MODEL = 'models/stories.gguf';
 const FOLDER = `${ROOT}build/tests/cli`;
@@ -70,6 +72,20 @@ test('what goes wrong at run time has a name and exit code 1', async () => {
   const { code, stderr } = await run('simd128', ['logits', MODEL, '-p', 'x', '--isa', 'relaxed']);
   assert.is(code, 1);
   assert.match(stderr, /RP_ERR_UNSUPPORTED.*relaxed/);
+});
+
+test('an empty prompt is BOS where the model puts one first, else an error', async () => {
+  const { code, text } = await everywhere(['generate', MODEL, '-p', '', '-n', '5']);
+  assert.is(code, 0);
+  assert.ok(text.length > 5);
+  if (!existsSync(SMOLLM2)) return skip('build/models/smollm2.gguf is absent: make models');
+  await fails(['generate', SMOLLM2, '-p', ''], 1, ['RP_ERR_ARGUMENT', 'empty']);
+});
+
+test('memory that cannot be had is an error that says so', async () => {
+  const { code, stderr } = await run('simd128', ['generate', MODEL, '-p', 'x', '--context', '16777216']);
+  assert.is(code, 1);
+  assert.match(stderr, /^reprise: RP_ERR_MEMORY: /);
 });
 
 test('one seed gives one text everywhere, and another seed another', async () => {
