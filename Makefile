@@ -88,7 +88,8 @@ bench: native wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## time us b
 	@node tests/bench/compare.js $(ROUNDS)
 bench-kernels: build/bench/native/kernels build/bench/simd128/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly
 	@build/bench/native/kernels
-	@node --no-liftoff tests/bench/kernels.js build/bench/simd128/kernels.wasm
+	@# The figures are too short for V8's second compiler: without --no-liftoff its first, slow one is measured.
+	@node --no-liftoff tests/js/lib/run-wasm.js build/bench/simd128/kernels.wasm
 
 .PHONY: models
 models: $(SMOLLM2) ## fetch SmolLM2-135M-Instruct into build/models/

@@ -7,7 +7,6 @@ to zero. Muon (Keller Jordan, 2024) for the block matrices, AdamW for the rest.
 """
 import argparse
 import json
-import math
 import os
 import random
 import time
@@ -21,7 +20,6 @@ from model import Shape, StoryModel
 
 WARMUP_STEPS = 100
 SAVE_SECONDS, SCORE_SECONDS = 120, 900
-IGNORED = -100  # cross_entropy's index of a target that does not count
 
 
 def read_stories(path):
@@ -172,7 +170,7 @@ def main():
         ids, targets = batches.next(a.batch)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(ids)
-        loss = F.cross_entropy(logits.float().view(-1, a.vocab), targets.reshape(-1), ignore_index=IGNORED)
+        loss = F.cross_entropy(logits.float().view(-1, a.vocab), targets.reshape(-1))
         for o in opts:
             o.zero_grad(set_to_none=True)
         loss.backward()

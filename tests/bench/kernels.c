@@ -3,7 +3,7 @@
  * two seconds in all. Absolute figures drift from run to run: compare within one.
  *
  *     make build/bench/native/kernels && build/bench/native/kernels [SECONDS A FIGURE]
- *     make build/bench/simd128/kernels.wasm && node --no-liftoff tests/bench/kernels.js build/bench/simd128/kernels.wasm */
+ *     make bench-kernels */
 #define _POSIX_C_SOURCE 199309L
 #include "kernels/kernels.h"
 
