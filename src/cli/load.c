@@ -153,7 +153,8 @@ rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, in
         return RP_OK;
     free(*ids);
     *ids = NULL;
-    return rp_fail(err, RP_ERR_ARGUMENT, "the prompt is empty and the model puts no BOS first; want at least one token");
+    return rp_fail(err, RP_ERR_ARGUMENT,
+                   "the prompt is empty and the model puts no BOS first; want at least one token");
 }
 
 rp_status open_session(const rp_model *model, const options *o, uint32_t context, rp_session **session, rp_error *err) {
