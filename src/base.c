@@ -47,6 +47,7 @@ void *rp_alloc_raw(rp_memory *memory, size_t count, size_t size, const char *wha
     if (!block) {
         rp_fail(err, RP_ERR_MEMORY, "%s: %llu bytes could not be had, %llu are held", what, (unsigned long long)bytes,
                 (unsigned long long)memory->bytes_now);
+        err->bytes_needed = bytes;
         return NULL;
     }
     memory->bytes_now += bytes;
@@ -81,6 +82,7 @@ void *rp_grow(rp_memory *memory, void *block, size_t count, size_t new_count, si
 rp_status rp_fail(rp_error *err, rp_status status, const char *format, ...) {
     va_list args;
     err->status = status;
+    err->bytes_needed = 0;
     va_start(args, format);
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);

@@ -29,11 +29,20 @@ static const rp_act *quantize(rp_session *s, const float *x, size_t n, size_t st
     return &s->act;
 }
 
-static const rp_act *norm_and_quantize(rp_session *s, const float *weight, size_t count) {
+/* The positions that a step computes: rows first.. of the wave's x, cosines and sines, rows 0.. of everything else. */
+typedef struct rows {
+    size_t first, count;
+} rows;
+
+static float *x_row(const rp_session *s, size_t row) {
+    return s->x + row * s->model->config.dim;
+}
+
+static const rp_act *norm_and_quantize(rp_session *s, const float *weight, rows r) {
     const rp_config *c = &s->model->config;
-    for (size_t t = 0; t < count; t++)
-        s->model->kernels->rms_norm(s->h + t * s->dim_stride, s->x + t * c->dim, weight, c->dim, c->norm_eps);
-    return quantize(s, s->h, c->dim, s->dim_stride, count);
+    for (size_t t = 0; t < r.count; t++)
+        s->model->kernels->rms_norm(s->h + t * s->dim_stride, x_row(s, r.first + t), weight, c->dim, c->norm_eps);
+    return quantize(s, s->h, c->dim, s->dim_stride, r.count);
 }
 
 static void add_bias(const rp_session *s, float *x, const float *bias, size_t n, size_t stride, size_t count) {
@@ -43,13 +52,13 @@ static void add_bias(const rp_session *s, float *x, const float *bias, size_t n,
 }
 
 /* x += h, after the norm that some architectures put there. */
-static void add_to_residual(rp_session *s, const float *post_norm, size_t count) {
+static void add_to_residual(rp_session *s, const float *post_norm, rows r) {
     const rp_config *c = &s->model->config;
-    for (size_t t = 0; t < count; t++) {
+    for (size_t t = 0; t < r.count; t++) {
         float *h = s->h + t * s->dim_stride;
         if (post_norm)
             s->model->kernels->rms_norm(h, h, post_norm, c->dim, c->norm_eps);
-        s->model->kernels->add(s->x + t * c->dim, h, c->dim);
+        s->model->kernels->add(x_row(s, r.first + t), h, c->dim);
     }
 }
 
@@ -63,8 +72,8 @@ static void rotate(const rp_config *c, float *head, const float *cosine, const f
     }
 }
 
-/* Norm and rotation of `heads` heads of one token, in place. */
-static void shape_heads(const rp_session *s, uint32_t block, float *x, uint32_t heads, const float *norm, size_t t) {
+/* Norm and rotation of `heads` heads of one token, in place; `row` is the wave's. */
+static void shape_heads(const rp_session *s, uint32_t block, float *x, uint32_t heads, const float *norm, size_t row) {
     const rp_config *c = &s->model->config;
     size_t local = rp_block_slides(c, block), pairs = c->rope_dims / 2;
     for (uint32_t h = 0; h < heads; h++) {
@@ -72,7 +81,7 @@ static void shape_heads(const rp_session *s, uint32_t block, float *x, uint32_t 
         if (norm)
             s->model->kernels->rms_norm(head, head, norm, c->head_dim, c->norm_eps);
         if (rp_block_rotates(c, block))
-            rotate(c, head, s->cosine[local] + t * pairs, s->sine[local] + t * pairs);
+            rotate(c, head, s->cosine[local] + row * pairs, s->sine[local] + row * pairs);
     }
 }
 
@@ -123,59 +132,60 @@ static void attend(rp_session *s, const rp_visit *visit, const float *q, size_t 
         memcpy(mixed + (size_t)h * c->head_dim, s->answer + h * s->width, c->head_dim * sizeof *mixed);
 }
 
-static void attention(rp_session *s, const rp_visit *visit, size_t count) {
+static void attention(rp_session *s, const rp_visit *visit, rows r) {
     const rp_config *c = &s->model->config;
     const rp_block *b = &s->model->blocks[visit->attn];
     size_t q_width = (size_t)c->heads * c->head_dim, kv_width = (size_t)c->kv_heads * c->head_dim;
-    const rp_act *act = norm_and_quantize(s, b->attn_norm, count);
-    multiply(s, &b->q, act, count, s->q, s->q_stride);
-    add_bias(s, s->q, b->q_bias, q_width, s->q_stride, count);
+    size_t position = s->length + r.first;
+    const rp_act *act = norm_and_quantize(s, b->attn_norm, r);
+    multiply(s, &b->q, act, r.count, s->q, s->q_stride);
+    add_bias(s, s->q, b->q_bias, q_width, s->q_stride, r.count);
     if (visit->writes) {
-        multiply(s, &b->k, act, count, s->k, s->kv_stride);
-        multiply(s, &b->v, act, count, s->v, s->kv_stride);
-        add_bias(s, s->k, b->k_bias, kv_width, s->kv_stride, count);
-        add_bias(s, s->v, b->v_bias, kv_width, s->kv_stride, count);
+        multiply(s, &b->k, act, r.count, s->k, s->kv_stride);
+        multiply(s, &b->v, act, r.count, s->v, s->kv_stride);
+        add_bias(s, s->k, b->k_bias, kv_width, s->kv_stride, r.count);
+        add_bias(s, s->v, b->v_bias, kv_width, s->kv_stride, r.count);
     }
-    for (size_t t = 0; t < count; t++) {
-        shape_heads(s, visit->attn, s->q + t * s->q_stride, c->heads, b->q_norm, t);
+    for (size_t t = 0; t < r.count; t++) {
+        shape_heads(s, visit->attn, s->q + t * s->q_stride, c->heads, b->q_norm, r.first + t);
         if (!visit->writes)
             continue;
-        shape_heads(s, visit->attn, s->k + t * s->kv_stride, c->kv_heads, b->k_norm, t);
-        store_kv(s, (uint32_t)visit->slot, 0, s->k + t * s->kv_stride, s->length + t);
-        store_kv(s, (uint32_t)visit->slot, 1, s->v + t * s->kv_stride, s->length + t);
+        shape_heads(s, visit->attn, s->k + t * s->kv_stride, c->kv_heads, b->k_norm, r.first + t);
+        store_kv(s, (uint32_t)visit->slot, 0, s->k + t * s->kv_stride, position + t);
+        store_kv(s, (uint32_t)visit->slot, 1, s->v + t * s->kv_stride, position + t);
     }
-    for (size_t t = 0; t < count; t++)
-        attend(s, visit, s->q + t * s->q_stride, s->length + t, s->mixed + t * s->q_stride);
-    act = quantize(s, s->mixed, q_width, s->q_stride, count);
-    multiply(s, &b->o, act, count, s->h, s->dim_stride);
-    add_bias(s, s->h, b->o_bias, c->dim, s->dim_stride, count);
-    add_to_residual(s, b->attn_post_norm, count);
+    for (size_t t = 0; t < r.count; t++)
+        attend(s, visit, s->q + t * s->q_stride, position + t, s->mixed + t * s->q_stride);
+    act = quantize(s, s->mixed, q_width, s->q_stride, r.count);
+    multiply(s, &b->o, act, r.count, s->h, s->dim_stride);
+    add_bias(s, s->h, b->o_bias, c->dim, s->dim_stride, r.count);
+    add_to_residual(s, b->attn_post_norm, r);
 }
 
-static void feed_forward(rp_session *s, const rp_visit *visit, size_t count) {
+static void feed_forward(rp_session *s, const rp_visit *visit, rows r) {
     const rp_config *c = &s->model->config;
     const rp_block *b = &s->model->blocks[visit->ffn];
-    const rp_act *act = norm_and_quantize(s, b->ffn_norm, count);
-    multiply(s, &b->gate, act, count, s->gate, s->ffn_stride);
-    multiply(s, &b->up, act, count, s->up, s->ffn_stride);
-    for (size_t t = 0; t < count; t++) {
+    const rp_act *act = norm_and_quantize(s, b->ffn_norm, r);
+    multiply(s, &b->gate, act, r.count, s->gate, s->ffn_stride);
+    multiply(s, &b->up, act, r.count, s->up, s->ffn_stride);
+    for (size_t t = 0; t < r.count; t++) {
         float *gate = s->gate + t * s->ffn_stride, *up = s->up + t * s->ffn_stride;
         if (c->activation == RP_GELU)
             s->model->kernels->gelu_mul(gate, up, c->ffn);
         else
             s->model->kernels->silu_mul(gate, up, c->ffn);
     }
-    act = quantize(s, s->gate, c->ffn, s->ffn_stride, count);
-    multiply(s, &b->down, act, count, s->h, s->dim_stride);
-    add_to_residual(s, b->ffn_post_norm, count);
+    act = quantize(s, s->gate, c->ffn, s->ffn_stride, r.count);
+    multiply(s, &b->down, act, r.count, s->h, s->dim_stride);
+    add_to_residual(s, b->ffn_post_norm, r);
 }
 
-static void embed(rp_session *s, const int32_t *ids, size_t count) {
+static void embed(rp_session *s, rows r) {
     const rp_config *c = &s->model->config;
     const rp_matrix *e = &s->model->embedding;
-    for (size_t t = 0; t < count; t++) {
-        float *x = s->x + t * c->dim;
-        rp_unpack_row(e->type, c->dim, e->data, (size_t)ids[t], x);
+    for (size_t row = r.first; row < r.first + r.count; row++) {
+        float *x = x_row(s, row);
+        rp_unpack_row(e->type, c->dim, e->data, (size_t)s->ids[s->length + row], x);
         for (uint32_t i = 0; c->embedding_scale != 1.0f && i < c->dim; i++)
             x[i] *= c->embedding_scale;
     }
@@ -192,42 +202,46 @@ void rp_forward_prepare(rp_session *s) {
                 rate /= s->model->rope_factors[i];
             s->rate[local][i] = rate;
         }
+    s->has_rates = true;
 }
 
-/* Cosines and sines of the positions to come: the same for every visit. */
-static void turn(rp_session *s, size_t count) {
+/* Cosines and sines of the positions: the same for every visit. */
+static void turn(rp_session *s, rows r) {
     size_t pairs = s->model->config.rope_dims / 2;
     for (size_t local = 0; local < (s->model->config.window ? 2u : 1u); local++)
-        for (size_t t = 0; t < count; t++)
+        for (size_t row = r.first; row < r.first + r.count; row++)
             for (size_t i = 0; i < pairs; i++) {
                 double sine, cosine;
-                rp_sincos((double)(s->length + t) * s->rate[local][i], &sine, &cosine);
-                s->cosine[local][t * pairs + i] = (float)cosine;
-                s->sine[local][t * pairs + i] = (float)sine;
+                rp_sincos((double)(s->length + row) * s->rate[local][i], &sine, &cosine);
+                s->cosine[local][row * pairs + i] = (float)cosine;
+                s->sine[local][row * pairs + i] = (float)sine;
             }
 }
 
-void rp_forward(rp_session *s, const int32_t *ids, size_t count) {
+void rp_forward_visit(rp_session *s, uint32_t index, size_t first, size_t count) {
     const rp_model *m = s->model;
-    embed(s, ids, count);
-    turn(s, count);
-    for (uint32_t i = 0; i < m->visits; i++) {
-        const rp_visit *visit = &m->program[i];
-        if (visit->slot >= 0)
-            attention(s, visit, count);
-        feed_forward(s, visit, count);
-        for (size_t t = 0; visit->norm_after && t < count; t++) {
-            float *x = s->x + t * m->config.dim;
-            m->kernels->rms_norm(x, x, m->output_norm, m->config.dim, m->config.norm_eps);
-        }
+    const rp_visit *visit = &m->program[index];
+    const rows r = {first, count};
+    if (index == 0) {
+        embed(s, r);
+        turn(s, r);
     }
+    if (visit->slot >= 0)
+        attention(s, visit, r);
+    feed_forward(s, visit, r);
+    for (size_t row = first; visit->norm_after && row < first + count; row++)
+        m->kernels->rms_norm(x_row(s, row), x_row(s, row), m->output_norm, m->config.dim, m->config.norm_eps);
 }
 
 void rp_forward_head(rp_session *s, size_t first, size_t count) {
-    const rp_config *c = &s->model->config;
-    for (size_t t = 0; t < count; t++)
-        s->model->kernels->rms_norm(s->h + t * s->dim_stride, s->x + (first + t) * c->dim, s->model->output_norm,
-                                    c->dim, c->norm_eps);
-    const rp_act *act = quantize(s, s->h, c->dim, s->dim_stride, count);
+    const rp_act *act = norm_and_quantize(s, s->model->output_norm, (rows){first, count});
     multiply(s, &s->model->head, act, count, s->logits, s->vocab_stride);
+}
+
+void rp_forward_pool(rp_session *s, size_t count) {
+    const rp_config *c = &s->model->config;
+    for (size_t row = 0; row < count; row++) {
+        s->model->kernels->rms_norm(s->h, x_row(s, row), s->model->output_norm, c->dim, c->norm_eps);
+        s->model->kernels->add(s->pooled, s->h, c->dim);
+    }
 }

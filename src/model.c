@@ -64,7 +64,10 @@ static rp_status take_weights_buffer(rp_model *m, rp_error *err) {
     if (!m->weights)
         return err->status;
     m->staging = rp_alloc_raw(&m->memory, (size_t)m->staging_bytes, 1, "staging", err);
-    return m->staging ? RP_OK : err->status;
+    if (!m->staging)
+        return err->status;
+    rp_model_attach(m);
+    return RP_OK;
 }
 
 /* Bytes of the rows that are laid out at once, from the row that comes next. */
@@ -122,7 +125,6 @@ static void feed_weights(rp_model *m, const uint8_t *bytes, size_t size) {
     if (m->loading == m->place_count && m->state == RP_LOAD_WEIGHTS) {
         rp_release(&m->memory, m->staging, (size_t)m->staging_bytes, 1);
         m->staging = NULL;
-        rp_model_attach(m);
         m->state = RP_LOAD_READY;
     }
 }

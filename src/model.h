@@ -12,6 +12,7 @@ enum {
     RP_MAX_VISITS = 512,
     RP_LOGIT_ROWS = 4, /* positions whose logits are computed at once where all are asked for */
     RP_DEFAULT_CHUNK = 64,
+    RP_WAVE = 512, /* positions that go through a visit before the next visit's turn comes */
     RP_DEFAULT_CONTEXT = 2048,
     RP_SAMPLER_BYTES = 12, /* of a sampler, for each entry of the vocabulary (sampler.c) */
     RP_KEY_SIZE = 128,     /* longest metadata key or tensor name that we make */
@@ -64,6 +65,7 @@ typedef struct rp_block {
     const float *q_norm, *k_norm;                /* (head_dim) */
     const float *q_bias, *k_bias, *v_bias, *o_bias;
     rp_matrix q, k, v, o, gate, up, down;
+    uint32_t attn_ready, ffn_ready; /* how many places must be loaded for all of that half to be there */
 } rp_block;
 
 /* One tensor's way from the file into the weights buffer. */
@@ -76,6 +78,7 @@ typedef struct rp_place {
     uint64_t bytes;    /* there */
     rp_matrix *matrix; /* who points at it once the buffer is there */
     const float **vector;
+    uint32_t *ready; /* of the part of the model that needs it; see rp_block */
 } rp_place;
 
 struct rp_model {
@@ -92,6 +95,7 @@ struct rp_model {
     rp_matrix embedding, head; /* (vocab, dim); the head is the embedding when tied */
     const float *output_norm;  /* (dim) */
     const float *rope_factors; /* (rope_dims / 2), Llama 3's scaling; NULL: all 1 */
+    uint32_t embedding_ready, head_ready, norm_ready, factors_ready; /* as in rp_block; 0: there is nothing to wait for */
     bool tied;
     rp_place *places; /* (place_count), in file order */
     size_t place_count, place_capacity;
@@ -127,6 +131,10 @@ static inline bool rp_block_rotates(const rp_config *c, uint32_t block) {
 
 /* session.c: bytes of a session's scratch and of its KV cache; false on overflow. */
 bool rp_session_bytes(const rp_model *model, const rp_session_options *options, uint64_t *scratch, uint64_t *kv);
+/* Positions of a wave. Options must have their defaults. */
+static inline uint32_t rp_session_wave(const rp_session_options *options) {
+    return RP_MIN(RP_MAX((uint32_t)RP_WAVE, options->chunk), options->context);
+}
 /* Fills defaults and checks; used by plans and sessions alike. */
 rp_status rp_session_defaults(const rp_model *model, rp_session_options *options, rp_error *err);
 

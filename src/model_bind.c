@@ -7,13 +7,21 @@
 
 enum { ALIGNMENT = 64 };
 
-/* Adds a tensor's place; `rows` 0 means a vector of `columns` floats. An absent tensor is an error if required. */
-static rp_status add_place(rp_model *m, const char *name, uint64_t rows, uint64_t columns, bool required,
-                           rp_matrix *matrix, const float **vector, bool *found, rp_error *err) {
+/* A tensor: its name (for a block's after "blk.N."), shape (rows 0: a vector of `columns` floats), where it goes. */
+typedef struct want {
+    const char *name;
+    uint64_t rows, columns;
+    bool required;
+    rp_matrix *matrix;
+    const float **vector;
+} want;
+
+/* Adds a tensor's place. An absent tensor is an error if required. */
+static rp_status add_place(rp_model *m, const char *name, const want *w, uint32_t *ready, rp_error *err) {
     const rp_gguf_tensor *t = rp_gguf_tensor_find(m->gguf, name);
-    *found = t != NULL;
+    uint64_t rows = w->rows, columns = w->columns;
     if (!t)
-        return required ? rp_fail(err, RP_ERR_FORMAT, "%s: this tensor is missing", name) : RP_OK;
+        return w->required ? rp_fail(err, RP_ERR_FORMAT, "%s: this tensor is missing", name) : RP_OK;
     rp_type type;
     if (!rp_type_from_ggml(t->type, &type))
         return rp_fail(err, RP_ERR_UNSUPPORTED, "%s: tensor type %u", name, t->type);
@@ -35,29 +43,20 @@ static rp_status add_place(rp_model *m, const char *name, uint64_t rows, uint64_
                                              .rows = RP_MAX(rows, 1),
                                              .columns = columns,
                                              .bytes = bytes,
-                                             .matrix = matrix,
-                                             .vector = vector};
+                                             .matrix = w->matrix,
+                                             .vector = w->vector,
+                                             .ready = ready};
     if (rows)
-        *matrix = (rp_matrix){.type = type, .rows = (uint32_t)rows, .columns = (uint32_t)columns};
+        *w->matrix = (rp_matrix){.type = type, .rows = (uint32_t)rows, .columns = (uint32_t)columns};
     return RP_OK;
 }
 
-/* One of a block's tensors: its name after "blk.N.", shape (rows 0: vector), where it goes. */
-typedef struct want {
-    const char *name;
-    uint64_t rows, columns;
-    bool required;
-    rp_matrix *matrix;
-    const float **vector;
-} want;
-
-static rp_status add_wanted(rp_model *m, uint32_t block, const want *wants, size_t count, rp_error *err) {
+static rp_status add_wanted(rp_model *m, uint32_t block, const want *wants, size_t count, uint32_t *ready,
+                            rp_error *err) {
     for (size_t i = 0; i < count; i++) {
         char name[RP_KEY_SIZE];
-        bool found;
         snprintf(name, sizeof name, "blk.%u.%s", block, wants[i].name);
-        RP_TRY(add_place(m, name, wants[i].rows, wants[i].columns, wants[i].required, wants[i].matrix, wants[i].vector,
-                         &found, err));
+        RP_TRY(add_place(m, name, &wants[i], ready, err));
     }
     return RP_OK;
 }
@@ -82,15 +81,15 @@ static rp_status bind_attention(rp_model *m, uint32_t block, bool keeps_kv, rp_e
     const want q_norm[] = {{"attn_q_norm.weight", 0, c->head_dim, true, NULL, &b->q_norm}};
     const want k_norm[] = {{"attn_k_norm.weight", 0, c->head_dim, true, NULL, &b->k_norm}};
     const want post[] = {{"post_attention_norm.weight", 0, c->dim, true, NULL, &b->attn_post_norm}};
-    RP_TRY(add_wanted(m, block, wants, RP_COUNT(wants), err));
+    RP_TRY(add_wanted(m, block, wants, RP_COUNT(wants), &b->attn_ready, err));
     if (keeps_kv)
-        RP_TRY(add_wanted(m, block, kv_wants, RP_COUNT(kv_wants), err));
+        RP_TRY(add_wanted(m, block, kv_wants, RP_COUNT(kv_wants), &b->attn_ready, err));
     if (c->qk_norm)
-        RP_TRY(add_wanted(m, block, q_norm, 1, err));
+        RP_TRY(add_wanted(m, block, q_norm, 1, &b->attn_ready, err));
     if (c->qk_norm && keeps_kv)
-        RP_TRY(add_wanted(m, block, k_norm, 1, err));
+        RP_TRY(add_wanted(m, block, k_norm, 1, &b->attn_ready, err));
     if (c->post_norms)
-        RP_TRY(add_wanted(m, block, post, 1, err));
+        RP_TRY(add_wanted(m, block, post, 1, &b->attn_ready, err));
     return RP_OK;
 }
 
@@ -104,7 +103,7 @@ static rp_status bind_ffn(rp_model *m, uint32_t block, rp_error *err) {
         {"ffn_down.weight", c->dim, c->ffn, true, &b->down, NULL},
         {"post_ffw_norm.weight", 0, c->dim, true, NULL, &b->ffn_post_norm},
     };
-    return add_wanted(m, block, wants, RP_COUNT(wants) - (c->post_norms ? 0 : 1), err);
+    return add_wanted(m, block, wants, RP_COUNT(wants) - (c->post_norms ? 0 : 1), &b->ffn_ready, err);
 }
 
 static rp_status bind_blocks(rp_model *m, rp_error *err) {
@@ -126,12 +125,19 @@ static rp_status bind_blocks(rp_model *m, rp_error *err) {
 
 static rp_status bind_ends(rp_model *m, rp_error *err) {
     const rp_config *c = &m->config;
-    bool found;
-    RP_TRY(add_place(m, "token_embd.weight", c->vocab, c->dim, true, &m->embedding, NULL, &found, err));
-    RP_TRY(add_place(m, "output_norm.weight", 0, c->dim, true, NULL, &m->output_norm, &found, err));
-    RP_TRY(add_place(m, "output.weight", c->vocab, c->dim, false, &m->head, NULL, &found, err));
-    m->tied = !found;
-    return add_place(m, "rope_freqs.weight", 0, c->rope_dims / 2, false, NULL, &m->rope_factors, &found, err);
+    const struct {
+        want want;
+        uint32_t *ready;
+    } ends[] = {
+        {{"token_embd.weight", c->vocab, c->dim, true, &m->embedding, NULL}, &m->embedding_ready},
+        {{"output_norm.weight", 0, c->dim, true, NULL, &m->output_norm}, &m->norm_ready},
+        {{"output.weight", c->vocab, c->dim, false, &m->head, NULL}, &m->head_ready},
+        {{"rope_freqs.weight", 0, c->rope_dims / 2, false, NULL, &m->rope_factors}, &m->factors_ready},
+    };
+    for (size_t i = 0; i < RP_COUNT(ends); i++)
+        RP_TRY(add_place(m, ends[i].want.name, &ends[i].want, ends[i].ready, err));
+    m->tied = m->head.rows == 0;
+    return RP_OK;
 }
 
 /* Sorts places into file order, in which their bytes come, and gives each its offset in the weights buffer. */
@@ -148,11 +154,14 @@ static rp_status place_tensors(rp_model *m, rp_error *err) {
         uint64_t rows_at_once = p->is_vector ? 1 : RP_MIN(p->rows, RP_ROWS);
         m->staging_bytes = RP_MAX(m->staging_bytes, rows_at_once * rp_row_file_bytes(p->type, p->columns));
         p->offset = m->weight_bytes;
+        *p->ready = (uint32_t)i + 1; /* in file order: the last one counts */
         m->weight_bytes += rp_round_up(p->bytes, ALIGNMENT); /* below 2^41 a tensor: no overflow */
         m->parameters_stored += p->rows * p->columns;
         if (i > 0 && p->tensor == p[-1].tensor)
             return rp_fail(err, RP_ERR_FORMAT, "%.*s: bound twice", (int)p->tensor->name.size, p->tensor->name.data);
     }
+    if (m->tied)
+        m->head_ready = m->embedding_ready;
     if (m->weight_bytes > SIZE_MAX / 2)
         return rp_fail(err, RP_ERR_MEMORY, "weights: %llu bytes are more than this machine can address",
                        (unsigned long long)m->weight_bytes);

@@ -40,7 +40,8 @@ typedef enum rp_status {
 
 typedef struct rp_error {
     rp_status status;
-    char message[248]; /* one line, UTF-8, without the status' name */
+    char message[248];     /* one line, UTF-8, without the status' name */
+    uint64_t bytes_needed; /* RP_ERR_MEMORY: what was asked for and could not be had; else 0 */
 } rp_error;
 
 /* "RP_ERR_FORMAT" for RP_ERR_FORMAT, and so on. */
@@ -169,25 +170,52 @@ typedef struct rp_session_options {
     uint32_t chunk;
 } rp_session_options;
 
-/* A KV cache and scratch for one sequence. The model must outlive it. The caller owns *session. */
+/* A KV cache and scratch for one sequence. The model must outlive it. The caller owns *session. Allowed from
+ * RP_LOAD_WEIGHTS on, while weights still arrive. */
 rp_status rp_session_open(rp_session **session, const rp_model *model, const rp_session_options *options,
                           rp_error *err);
 void rp_session_close(rp_session *session);
 
 /* Appends ids: prefill when many, decode when one. Leaves the logits of the last one. RP_CONTEXT_FULL, with nothing
- * fed, when they do not fit. However ids are split over calls, the bits are the same. */
+ * fed, when they do not fit; RP_ERR_ARGUMENT when weights are missing. However ids are split over calls, the bits are the
+ * same. This and every function below that changes the session first cancels what rp_session_begin planned. */
 rp_status rp_session_feed(rp_session *session, const int32_t *ids, size_t count, rp_error *err);
 /* The same, and shows the logits (vocab) after every one of the ids; stops when `each` returns false. */
 rp_status rp_session_feed_each(rp_session *session, const int32_t *ids, size_t count, void *user,
                                bool (*each)(void *user, size_t index, const float *logits), rp_error *err);
 /* Makes the session hold exactly `ids`: keeps the longest common prefix, feeds the rest. *reused: positions kept. */
 rp_status rp_session_prompt(rp_session *session, const int32_t *ids, size_t count, size_t *reused, rp_error *err);
+
+/* The same in steps, for callers that show progress, stop, or start before all weights are there. begin only plans: when
+ * all steps are done the session holds exactly `ids`. *reused: positions kept. A step computes one visit of one chunk of
+ * positions, or the logits of the last one, and never fails. RP_STEP_WAIT: weights that it needs have not arrived; nothing was
+ * computed, feed the model and step again. On error nothing changed. */
+typedef enum rp_step { RP_STEP_DONE = 0, RP_STEP_MORE, RP_STEP_WAIT } rp_step;
+rp_status rp_session_begin(rp_session *session, const int32_t *ids, size_t count, size_t *reused, rp_error *err);
+rp_step rp_session_step(rp_session *session);
+/* Forgets what is planned and not yet computed. Of a long prompt, the waves (512 positions) that are complete stay. */
+void rp_session_cancel(rp_session *session);
+/* The visit computed last; how many positions are computed of the *pending that the last begin planned, visits of a wave
+ * counted as parts of its positions. All 0 after a cancel. */
+void rp_session_progress(const rp_session *session, uint32_t *visit, size_t *done, size_t *pending);
+/* After begin, before its first step: all ids are computed afresh, and instead of logits the steps make the mean over positions
+ * of what the output norm gives, until the next begin or feed. */
+void rp_session_want_embedding(rp_session *session);
+const float *rp_session_embedding(const rp_session *session); /* (dim), or NULL when there is none */
+
 /* Forgets all positions from `length` on. The logits are gone until the next feed. */
 rp_status rp_session_rewind(rp_session *session, size_t length, rp_error *err);
 /* Copies the first `length` positions of another session of the same model, program and KV type; a session whose
  * rp_session_key differs is RP_ERR_ARGUMENT. */
 rp_status rp_session_copy(rp_session *session, const rp_session *from, size_t length, rp_error *err);
-/* Names what a cached state depends on besides the ids: weights, program, KV type. */
+/* Saving and restoring: region `index` holds what the first `length` positions are to one KV head, to be copied out, or
+ * in; NULL beyond the last region or the context. Regions of sessions with equal keys can be exchanged. Any bytes may stand in
+ * them: wrong ones give a wrong text and nothing worse. */
+size_t rp_session_state_regions(const rp_session *session);
+void *rp_session_state_region(rp_session *session, size_t index, size_t length, size_t *bytes);
+/* Says that the regions' first `length` positions hold these ids. There are no logits yet. */
+rp_status rp_session_adopt(rp_session *session, const int32_t *ids, size_t length, rp_error *err);
+/* Names what a cached state depends on besides the ids: weights, program, KV type. 0 until all weights are there. */
 uint64_t rp_session_key(const rp_session *session);
 
 size_t rp_session_length(const rp_session *session);  /* positions held */

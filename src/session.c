@@ -1,5 +1,5 @@
-/* A sequence of ids and what the model remembers of it: opening, feeding, rewinding, reuse of prefixes. The arithmetic is in
- * forward.c. */
+/* A sequence of ids and what the model remembers of it: opening, rewinding, copying, saving. Computing is in steps.c, its
+ * arithmetic in forward.c. */
 #include "session.h"
 
 #include <string.h>
@@ -34,11 +34,11 @@ static void carve_act(const rp_session *s, rp_act *act, uint64_t *used, uint64_t
     act->values = carve(s, used, rows * act->padded, sizeof *act->values);
 }
 
-/* Lays out the scratch; returns its size. Dimensions are below 2^20 and heads below 2^12 (model_config.c), T is at most
- * 2^12 and the context 2^24, so that no product reaches 2^64. */
+/* Lays out the scratch; returns its size. Dimensions are below 2^20 and heads below 2^12 (model_config.c), T and W are
+ * at most 2^12 and the context 2^24, so that no product reaches 2^64. */
 static uint64_t lay_out(rp_session *s) {
     const rp_config *c = &s->model->config;
-    uint64_t used = 0, T = s->options.chunk, group = c->heads / c->kv_heads;
+    uint64_t used = 0, T = s->options.chunk, W = rp_session_wave(&s->options), group = c->heads / c->kv_heads;
     uint64_t q_width = (uint64_t)c->heads * c->head_dim, kv_width = (uint64_t)c->kv_heads * c->head_dim;
     s->width = (size_t)rp_round_up(c->head_dim, 8);
     s->kv_row_bytes = rp_kv_row_bytes(s->options.kv_type, s->width);
@@ -49,7 +49,7 @@ static uint64_t lay_out(rp_session *s) {
     s->score_stride = (size_t)rp_round_up(s->options.context, 4);
     s->vocab_stride = (size_t)rp_round_up(c->vocab, RP_ROWS);
     s->ids = carve(s, &used, s->options.context, sizeof *s->ids);
-    s->x = carve(s, &used, T * c->dim, sizeof(float));
+    s->x = carve(s, &used, W * c->dim, sizeof(float));
     s->h = carve(s, &used, RP_MAX(T, RP_LOGIT_ROWS) * s->dim_stride, sizeof(float));
     s->q = carve(s, &used, T * s->q_stride, sizeof(float));
     s->k = carve(s, &used, T * s->kv_stride, sizeof(float));
@@ -62,10 +62,11 @@ static uint64_t lay_out(rp_session *s) {
     s->row = carve(s, &used, s->width, sizeof(float));
     s->scores = carve(s, &used, group * s->score_stride, sizeof(float));
     s->logits = carve(s, &used, RP_LOGIT_ROWS * s->vocab_stride, sizeof(float));
+    s->pooled = carve(s, &used, c->dim, sizeof(float));
     for (size_t i = 0; i < 2; i++) {
         s->rate[i] = carve(s, &used, c->rope_dims / 2, sizeof(double));
-        s->cosine[i] = carve(s, &used, T * (c->rope_dims / 2), sizeof(float));
-        s->sine[i] = carve(s, &used, T * (c->rope_dims / 2), sizeof(float));
+        s->cosine[i] = carve(s, &used, W * (c->rope_dims / 2), sizeof(float));
+        s->sine[i] = carve(s, &used, W * (c->rope_dims / 2), sizeof(float));
     }
     carve_act(s, &s->act, &used, RP_MAX(T, RP_LOGIT_ROWS), RP_MAX(RP_MAX(c->dim, c->ffn), q_width));
     carve_act(s, &s->query_act, &used, group, s->width);
@@ -78,21 +79,13 @@ bool rp_session_bytes(const rp_model *m, const rp_session_options *options, uint
     return rp_mul((uint64_t)m->slots * 2 * m->config.kv_heads, s.kv_row_bytes, kv) && rp_mul(*kv, options->context, kv);
 }
 
-static uint64_t key_of(const rp_session *s) {
-    const rp_model *m = s->model;
-    uint64_t hash = m->fingerprint;
-    hash = rp_hash_bytes(hash, &m->config, sizeof m->config);
-    hash = rp_hash_bytes(hash, m->program, m->visits * sizeof *m->program);
-    return rp_hash_bytes(hash, &s->options.kv_type, sizeof s->options.kv_type);
-}
-
 rp_status rp_session_open(rp_session **out, const rp_model *m, const rp_session_options *options, rp_error *err) {
     rp_memory *memory = rp_model_memory_of(m);
     rp_session_options filled = *options;
     uint64_t scratch, kv;
     *out = NULL;
-    if (m->state != RP_LOAD_READY)
-        return rp_fail(err, RP_ERR_ARGUMENT, "a session needs all of the model's weights");
+    if (m->state < RP_LOAD_WEIGHTS)
+        return rp_fail(err, RP_ERR_ARGUMENT, "a session needs the whole header of a model");
     RP_TRY(rp_session_defaults(m, &filled, err));
     if (!rp_session_bytes(m, &filled, &scratch, &kv) || kv > SIZE_MAX / 2 || scratch > SIZE_MAX / 2)
         return rp_fail(err, RP_ERR_MEMORY, "a context of %u positions is more than this machine can address",
@@ -111,8 +104,6 @@ rp_status rp_session_open(rp_session **out, const rp_model *m, const rp_session_
         return err->status;
     }
     lay_out(s);
-    rp_forward_prepare(s);
-    s->key = key_of(s);
     *out = s;
     return RP_OK;
 }
@@ -126,87 +117,40 @@ void rp_session_close(rp_session *s) {
     rp_release(memory, s, 1, sizeof *s);
 }
 
-static rp_status check_ids(const rp_session *s, const int32_t *ids, size_t count, rp_error *err) {
+rp_status rp_session_check(const rp_session *s, const int32_t *ids, size_t length, size_t count, rp_error *err) {
     for (size_t i = 0; i < count; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= s->model->config.vocab)
             return rp_fail(err, RP_ERR_ARGUMENT, "id %d at place %llu, want 0 to %u", ids[i], (unsigned long long)i,
                            s->model->config.vocab - 1);
-    return RP_OK;
-}
-
-static rp_status check_room(const rp_session *s, size_t length, size_t count, rp_error *err) {
     if (count > s->options.context - length)
         return rp_fail(err, RP_CONTEXT_FULL, "%llu tokens do not fit after %llu, the context is %u",
                        (unsigned long long)count, (unsigned long long)length, s->options.context);
     return RP_OK;
 }
 
-/* Runs one chunk; its ids and KV rows count from now on. */
-static void run_chunk(rp_session *s, const int32_t *ids, size_t count) {
-    rp_forward(s, ids, count);
-    memcpy(s->ids + s->length, ids, count * sizeof *ids);
-    s->length += count;
-}
-
-rp_status rp_session_feed(rp_session *s, const int32_t *ids, size_t count, rp_error *err) {
-    RP_TRY(check_ids(s, ids, count, err));
-    RP_TRY(check_room(s, s->length, count, err));
-    for (size_t at = 0; at < count;) {
-        size_t chunk = RP_MIN(count - at, s->options.chunk);
-        run_chunk(s, ids + at, chunk);
-        at += chunk;
-        s->has_logits = at == count;
-        if (s->has_logits)
-            rp_forward_head(s, chunk - 1, 1);
-    }
-    return RP_OK;
-}
-
-rp_status rp_session_feed_each(rp_session *s, const int32_t *ids, size_t count, void *user,
-                               bool (*each)(void *user, size_t index, const float *logits), rp_error *err) {
-    RP_TRY(check_ids(s, ids, count, err));
-    RP_TRY(check_room(s, s->length, count, err));
-    s->has_logits = false;
-    for (size_t at = 0; at < count;) {
-        size_t chunk = RP_MIN(count - at, s->options.chunk);
-        run_chunk(s, ids + at, chunk);
-        for (size_t first = 0; first < chunk; first += RP_LOGIT_ROWS) {
-            size_t rows = RP_MIN(chunk - first, RP_LOGIT_ROWS);
-            rp_forward_head(s, first, rows);
-            for (size_t i = 0; i < rows; i++)
-                if (!each(user, at + first + i, s->logits + i * s->vocab_stride))
-                    return RP_OK;
-        }
-        at += chunk;
-    }
-    return RP_OK;
-}
-
-rp_status rp_session_prompt(rp_session *s, const int32_t *ids, size_t count, size_t *reused, rp_error *err) {
-    size_t same = 0;
-    while (same < RP_MIN(count, s->length) && s->ids[same] == ids[same])
-        same++;
-    if (same == count && count && !(s->has_logits && s->length == count))
-        same--; /* the last one again, for its logits */
-    RP_TRY(check_ids(s, ids + same, count - same, err));
-    RP_TRY(check_room(s, same, count - same, err));
-    RP_TRY(rp_session_rewind(s, same, err));
-    *reused = same;
-    return same < count ? rp_session_feed(s, ids + same, count - same, err) : RP_OK;
-}
-
 rp_status rp_session_rewind(rp_session *s, size_t length, rp_error *err) {
     if (length > s->length)
         return rp_fail(err, RP_ERR_ARGUMENT, "rewind to %llu, want 0 to %llu", (unsigned long long)length,
                        (unsigned long long)s->length);
-    if (length < s->length)
-        s->has_logits = false;
+    rp_session_cancel(s);
+    s->has_logits = s->has_logits && length == s->length;
     s->length = length;
     return RP_OK;
 }
 
+static size_t kv_heads_of(const rp_session *s) {
+    return (size_t)s->model->slots * 2 * s->model->config.kv_heads;
+}
+
+static bool belong_together(const rp_session *a, const rp_session *b) {
+    if (a->model == b->model)
+        return a->options.kv_type == b->options.kv_type;
+    uint64_t key = rp_session_key(a);
+    return key && key == rp_session_key(b);
+}
+
 rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, rp_error *err) {
-    if (s->key != from->key)
+    if (!belong_together(s, from))
         return rp_fail(err, RP_ERR_ARGUMENT, "the sessions differ in weights, program or KV type");
     if (length > from->length)
         return rp_fail(err, RP_ERR_ARGUMENT, "copy of %llu positions, want 0 to %llu", (unsigned long long)length,
@@ -214,9 +158,9 @@ rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, 
     if (length > s->options.context)
         return rp_fail(err, RP_CONTEXT_FULL, "%llu positions do not fit, the context is %u", (unsigned long long)length,
                        s->options.context);
-    size_t heads = (size_t)s->model->slots * 2 * s->model->config.kv_heads;
     size_t to_stride = s->options.context * s->kv_row_bytes, from_stride = from->options.context * s->kv_row_bytes;
-    for (size_t i = 0; s != from && i < heads; i++)
+    rp_session_cancel(s);
+    for (size_t i = 0; s != from && i < kv_heads_of(s); i++)
         memcpy(s->kv + i * to_stride, from->kv + i * from_stride, length * s->kv_row_bytes);
     memmove(s->ids, from->ids, length * sizeof *s->ids);
     s->length = length;
@@ -224,8 +168,35 @@ rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, 
     return RP_OK;
 }
 
+size_t rp_session_state_regions(const rp_session *s) {
+    return kv_heads_of(s);
+}
+
+void *rp_session_state_region(rp_session *s, size_t index, size_t length, size_t *bytes) {
+    *bytes = 0;
+    if (index >= kv_heads_of(s) || length > s->options.context)
+        return NULL;
+    *bytes = length * s->kv_row_bytes;
+    return s->kv + index * s->options.context * s->kv_row_bytes;
+}
+
+rp_status rp_session_adopt(rp_session *s, const int32_t *ids, size_t length, rp_error *err) {
+    RP_TRY(rp_session_check(s, ids, 0, length, err));
+    rp_session_cancel(s);
+    memmove(s->ids, ids, length * sizeof *ids);
+    s->length = length;
+    s->has_logits = false;
+    return RP_OK;
+}
+
 uint64_t rp_session_key(const rp_session *s) {
-    return s->key;
+    const rp_model *m = s->model;
+    if (m->state != RP_LOAD_READY)
+        return 0;
+    uint64_t hash = m->fingerprint;
+    hash = rp_hash_bytes(hash, &m->config, sizeof m->config);
+    hash = rp_hash_bytes(hash, m->program, m->visits * sizeof *m->program);
+    return rp_hash_bytes(hash, &s->options.kv_type, sizeof s->options.kv_type);
 }
 
 size_t rp_session_length(const rp_session *s) {

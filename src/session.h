@@ -1,5 +1,6 @@
 /* A session's state: the KV cache and the scratch of the forward pass. T is the chunk: how many positions are computed at once.
- * Two allocations at open, none later. */
+ * W is the wave: how many positions go through a visit, chunk after chunk, before the next visit's turn comes, so that a
+ * prompt needs each block once a wave and can follow a file that is still arriving. Two allocations at open, none later. */
 #ifndef RP_SESSION_H
 #define RP_SESSION_H
 
@@ -8,10 +9,16 @@
 struct rp_session {
     const rp_model *model;
     rp_session_options options; /* defaults filled in */
-    uint64_t key;
-    int32_t *ids;  /* (context) */
+    int32_t *ids;  /* (context): `length` that are held, then `pending` that are to come */
     size_t length; /* positions held */
     bool has_logits;
+
+    size_t planned, pending; /* ids that the last begin or feed planned; those of them whose wave is not complete */
+    size_t wave, at;         /* positions on their way, in the first rows of x (0: none yet); those the visit has seen */
+    uint32_t visit, visit_done; /* of the wave; computed last */
+    size_t closing;             /* rows of x, through all visits, whose logits or mean are due */
+    bool pools;                 /* the mean of all positions is wanted instead of logits */
+    bool has_rates;
 
     uint8_t *kv; /* (slots, 2: keys and values, kv_heads, context, kv_row_bytes) */
     uint64_t kv_bytes;
@@ -19,7 +26,7 @@ struct rp_session {
 
     void *scratch;
     uint64_t scratch_bytes;
-    float *x;                   /* (T, dim): the residual stream */
+    float *x;                   /* (W, dim): the residual stream */
     float *h;                   /* (T, dim_stride): normed input or output of a sub-layer */
     float *q, *k, *v;           /* (T, q_stride), (T, kv_stride) */
     float *mixed;               /* (T, q_stride): heads' outputs side by side */
@@ -28,19 +35,26 @@ struct rp_session {
     float *row;                 /* (width): one head's key or value, padded */
     float *scores;              /* (heads of a group, score_stride) */
     float *logits;              /* (RP_LOGIT_ROWS, vocab_stride) */
+    float *pooled;              /* (dim): sum, at last mean, over positions */
     double *rate[2];            /* (rope_dims / 2): radians a position; [1] for sliding-window blocks */
-    float *cosine[2], *sine[2]; /* (T, rope_dims / 2) */
+    float *cosine[2], *sine[2]; /* (W, rope_dims / 2) */
     rp_act act;                 /* (T, widest input) */
     rp_act query_act;           /* (heads of a group, width) */
     size_t dim_stride, q_stride, kv_stride, ffn_stride, score_stride, vocab_stride;
 };
 
-/* forward.c: runs the program for `count` ids (at most T) that stand at positions from session->length on, and writes their
- * KV rows. Leaves the residual stream in x. Reads nothing that depends on how ids are split into calls. */
-void rp_forward(rp_session *session, const int32_t *ids, size_t count);
-/* forward.c: logits of `count` (at most RP_LOGIT_ROWS) of the positions just run, from the first-th on. */
+/* forward.c: runs one visit for `count` (at most T) positions of the wave, from its first-th on; they stand at
+ * session->length + first. The first visit also embeds their ids, every one that writes a KV slot stores their rows. Reads
+ * nothing that depends on how ids are split into calls, waves or chunks. */
+void rp_forward_visit(rp_session *session, uint32_t visit, size_t first, size_t count);
+/* forward.c: logits of `count` (at most RP_LOGIT_ROWS) rows of x that went through all visits, from the first-th on. */
 void rp_forward_head(rp_session *session, size_t first, size_t count);
-/* forward.c: the rates of RoPE, once at open. */
+/* forward.c: adds the first `count` rows of x, after the output norm, to session->pooled. */
+void rp_forward_pool(rp_session *session, size_t count);
+/* forward.c: the rates of RoPE; reads the model's factors. */
 void rp_forward_prepare(rp_session *session);
+
+/* session.c: RP_ERR_ARGUMENT for an id outside the vocabulary, RP_CONTEXT_FULL when `count` do not fit after `length`. */
+rp_status rp_session_check(const rp_session *session, const int32_t *ids, size_t length, size_t count, rp_error *err);
 
 #endif
