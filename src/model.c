@@ -263,6 +263,10 @@ bool rp_token_ends(const rp_model *m, int32_t id) {
     return rp_tokenizer_ends(m->tokenizer, id);
 }
 
+bool rp_token_is_control(const rp_model *m, int32_t id) {
+    return rp_tokenizer_is_control(m->tokenizer, id);
+}
+
 int32_t rp_token_bos(const rp_model *m) {
     return rp_tokenizer_bos(m->tokenizer);
 }

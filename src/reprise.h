@@ -145,6 +145,8 @@ void rp_model_visit(const rp_model *model, uint32_t visit, uint32_t *attn, uint3
 enum {
     RP_TOKENIZE_SPECIAL = 1, /* text such as "<|im_end|>" is read as that control token */
     RP_TOKENIZE_BOS = 2,     /* put BOS (and whatever else the model puts) first, once, if the model wants one */
+    RP_TOKENIZE_GUARDED = 4, /* U+FDD0 in the text is a guard: no control or other special token is read that begins right
+                              * behind one or runs across one, and guards themselves are dropped */
 };
 
 /* Turns UTF-8 text into ids. Bytes that are no UTF-8 are read as llama.cpp reads them. Writes at most `capacity` ids;
@@ -157,6 +159,7 @@ const char *rp_token_bytes(const rp_model *model, int32_t id, size_t *size);
 const char *rp_token_piece(const rp_model *model, int32_t id, size_t *size);
 /* End tokens (eos, eot, end of turn) end a turn and are never printed. */
 bool rp_token_ends(const rp_model *model, int32_t id);
+bool rp_token_is_control(const rp_model *model, int32_t id);
 int32_t rp_token_bos(const rp_model *model); /* -1: none */
 int32_t rp_token_eos(const rp_model *model); /* -1: none */
 
@@ -269,6 +272,9 @@ void rp_sampler_reset(rp_sampler *sampler);
 
 /* log(sum(exp(logits))) in a fixed order, for log-probabilities: logprob = logit - this. */
 double rp_logits_logsumexp(const float *logits, size_t count);
+/* The k likeliest ids with their log-probabilities, likeliest first, equal ones by id; NaN counts as -INFINITY. Both arrays have
+ * room for k. Returns how many there are: the smaller of k and count. Does not allocate. */
+size_t rp_logits_top(const float *logits, size_t count, size_t k, int32_t *ids, float *logprobs);
 /* 64-bit hash (FNV-1a) of the bits of all logits, every NaN counted as the same. */
 uint64_t rp_logits_hash(const float *logits, size_t count);
 

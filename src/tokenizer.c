@@ -6,6 +6,8 @@
  * empty token has no text; a byte that no token stands for becomes the unknown token (llama.cpp throws). */
 #include "tokenizer_internal.h"
 
+#include <string.h>
+
 static rp_status load_pre_tokenizer(rp_tokenizer *tokenizer, const rp_gguf *gguf, rp_error *err) {
     rp_span name = {"default", 7};
     RP_TRY(rp_gguf_string(gguf, "tokenizer.ggml.pre", &name, err));
@@ -98,9 +100,36 @@ uint32_t rp_tokenizer_vocab(const rp_tokenizer *tokenizer) {
     return tokenizer->vocab;
 }
 
+static bool guard_at(const char *text, size_t size) { /* U+FDD0 */
+    return size >= 3 && memcmp(text, "\xef\xb7\x90", 3) == 0;
+}
+
+/* Takes the guards out of a text; remembers where they were. */
+static rp_status drop_guards(rp_encoder *encoder, const char **text, size_t *size, rp_error *err) {
+    encoder->plain_room = *size;
+    encoder->plain = rp_alloc(encoder->memory, *size, 1, "text without guards", err);
+    encoder->guards = rp_alloc(encoder->memory, *size / 8 + 1, 1, "guards", err);
+    if (!encoder->plain || !encoder->guards)
+        return RP_ERR_MEMORY;
+    size_t plain = 0;
+    for (size_t at = 0; at < *size;) {
+        if (guard_at(*text + at, *size - at)) {
+            encoder->guards[plain / 8] |= (uint8_t)(1 << plain % 8);
+            at += 3;
+        } else {
+            encoder->plain[plain++] = (*text)[at++];
+        }
+    }
+    *text = encoder->plain;
+    *size = plain;
+    return RP_OK;
+}
+
 static rp_status encode(rp_encoder *encoder, const char *text, size_t size, unsigned flags, rp_error *err) {
     const rp_tokenizer *tokenizer = encoder->tokenizer;
     bool bos = (flags & RP_TOKENIZE_BOS) && tokenizer->add_bos;
+    if (flags & RP_TOKENIZE_GUARDED)
+        RP_TRY(drop_guards(encoder, &text, &size, err));
     if (size)
         RP_TRY(rp_special_split(encoder, text, size, flags & RP_TOKENIZE_SPECIAL, err));
     if (bos && !(size && encoder->segments[0].id == tokenizer->bos))
@@ -126,6 +155,8 @@ rp_status rp_tokenizer_encode(rp_tokenizer *tokenizer, const char *text, size_t 
                        (unsigned long long)size);
     rp_encoder encoder = {.tokenizer = tokenizer, .memory = tokenizer->memory, .ids = ids, .capacity = capacity};
     rp_status status = encode(&encoder, text, size, flags, err);
+    rp_release(encoder.memory, encoder.plain, encoder.plain_room, 1);
+    rp_release(encoder.memory, encoder.guards, encoder.plain_room / 8 + 1, 1);
     rp_release(encoder.memory, encoder.text, encoder.text_room, 1);
     rp_release(encoder.memory, encoder.symbols, encoder.symbol_room, sizeof(rp_symbol));
     rp_release(encoder.memory, encoder.heap, encoder.heap_room, sizeof(rp_pair));
@@ -164,6 +195,10 @@ bool rp_tokenizer_ends(const rp_tokenizer *tokenizer, int32_t id) {
             return true;
     }
     return false;
+}
+
+bool rp_tokenizer_is_control(const rp_tokenizer *tokenizer, int32_t id) {
+    return in_vocab(tokenizer, id) && tokenizer->attributes[id] & TOKEN_CONTROL;
 }
 
 int32_t rp_tokenizer_bos(const rp_tokenizer *tokenizer) {

@@ -20,6 +20,7 @@ rp_status rp_tokenizer_encode(rp_tokenizer *tokenizer, const char *text, size_t 
 const char *rp_tokenizer_bytes_of(const rp_tokenizer *tokenizer, int32_t id, size_t *size);
 const char *rp_tokenizer_piece_of(const rp_tokenizer *tokenizer, int32_t id, size_t *size);
 bool rp_tokenizer_ends(const rp_tokenizer *tokenizer, int32_t id);
+bool rp_tokenizer_is_control(const rp_tokenizer *tokenizer, int32_t id);
 int32_t rp_tokenizer_bos(const rp_tokenizer *tokenizer);
 int32_t rp_tokenizer_eos(const rp_tokenizer *tokenizer);
 

@@ -106,6 +106,9 @@ typedef struct rp_encoder {
     int32_t *ids;
     size_t capacity, count;
 
+    char *plain;     /* the text without its guards; NULL: it is not guarded */
+    uint8_t *guards; /* a bit for each byte of plain: a guard stood before it */
+    size_t plain_room;
     char *text;
     size_t text_size, text_room;
     rp_symbol *symbols;

@@ -319,15 +319,26 @@ static rp_status cut(rp_encoder *encoder, const char *text, int32_t *index, uint
     return RP_OK;
 }
 
+/* True when a guard stands right before the text or inside it. */
+static bool guarded(const rp_encoder *encoder, uint32_t at, uint32_t length) {
+    for (uint32_t i = at; encoder->guards && i < at + length; i++)
+        if (encoder->guards[i / 8] >> i % 8 & 1)
+            return true;
+    return false;
+}
+
 /* The first special token of a length in a segment; RP_NO_ID: none. */
-static int32_t find_special(const rp_tokenizer *tokenizer, const rp_special_length *special, const char *text,
+static int32_t find_special(const rp_encoder *encoder, const rp_special_length *special, const char *text,
                             const rp_segment *segment, uint32_t unwanted, uint32_t *at) {
+    const rp_tokenizer *tokenizer = encoder->tokenizer;
     uint32_t length = special->length, end = segment->start + segment->size;
     for (uint32_t i = segment->start; length <= segment->size && i <= end - length; i++) {
         if (!in_set(special->first, text[i]) || !in_set(special->last, text[i + length - 1]))
             continue;
         int32_t id = rp_token_find(tokenizer, text + i, length);
         if (id == RP_NO_ID || !(tokenizer->attributes[id] & TOKEN_SPECIAL) || tokenizer->attributes[id] & unwanted)
+            continue;
+        if (guarded(encoder, i, length))
             continue;
         *at = i;
         return id;
@@ -352,7 +363,7 @@ rp_status rp_special_split(rp_encoder *encoder, const char *text, size_t size, b
         for (int32_t index = 0; index >= 0; index = encoder->segments[index].next) {
             while (encoder->segments[index].id == RP_NO_ID) {
                 uint32_t at = 0;
-                int32_t id = find_special(tokenizer, special, text, &encoder->segments[index], unwanted, &at);
+                int32_t id = find_special(encoder, special, text, &encoder->segments[index], unwanted, &at);
                 if (id == RP_NO_ID)
                     break;
                 RP_TRY(cut(encoder, text, &index, at, id, err));

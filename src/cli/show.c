@@ -68,62 +68,61 @@ int run_detokenize(const options *o, char **args, uint32_t count) {
     return status == RP_OK ? EXIT_OK : report(&err);
 }
 
+/* What the lines about all positions share. */
+typedef struct shown {
+    const rp_model *model;
+    const int32_t *ids;
+    size_t room; /* of top */
+    int32_t *top;
+    float *logprobs;
+} shown;
+
 /* One line of JSON for one position. */
-static void print_logits(const rp_model *model, const options *o, const int32_t *ids, size_t id_count,
-                         const float *logits) {
+static void print_logits(const shown *s, size_t id_count, const float *logits) {
     rp_model_info info;
-    rp_model_get_info(model, &info);
+    rp_model_get_info(s->model, &info);
     double sum = rp_logits_logsumexp(logits, info.vocab);
     print(1, "{\"ids\":");
-    print_ids(ids, id_count);
+    print_ids(s->ids, id_count);
     print(1, ",\"top\":[");
-    int32_t last = -1;
-    for (uint32_t k = 0; k < RP_MIN(o->top, info.vocab); k++) {
-        int32_t best = -1; /* the likeliest after the last one shown; equal logits by id; NaN last of all */
-        for (uint32_t i = 0; i < info.vocab; i++) {
-            bool after = last < 0 || logits[i] < logits[last] || (logits[i] == logits[last] && (int32_t)i > last);
-            if (after && logits[i] == logits[i] && (best < 0 || logits[i] > logits[best]))
-                best = (int32_t)i;
-        }
-        if (best < 0)
-            break;
+    size_t count = rp_logits_top(logits, info.vocab, s->room, s->top, s->logprobs);
+    for (size_t k = 0; k < count; k++) {
+        int32_t id = s->top[k];
         size_t size;
-        const char *piece = rp_token_bytes(model, best, &size);
+        const char *piece = rp_token_bytes(s->model, id, &size);
         if (!size)
-            piece = rp_token_piece(model, best, &size);
-        print(1, "%s{\"id\":%d,\"piece\":", k ? "," : "", best);
+            piece = rp_token_piece(s->model, id, &size);
+        print(1, "%s{\"id\":%d,\"piece\":", k ? "," : "", id);
         print_json_string(piece, size);
         print(1, ",\"logit\":");
-        print_json_number(logits[best]);
+        print_json_number(logits[id]);
         print(1, ",\"logprob\":");
-        print_json_number(logits[best] - sum);
+        print_json_number(logits[id] - sum);
         print(1, "}");
-        last = best;
     }
     print(1, "],\"hash\":\"%016llx\"}\n", (unsigned long long)rp_logits_hash(logits, info.vocab));
 }
 
-typedef struct each_position {
-    const rp_model *model;
-    const options *o;
-    const int32_t *ids;
-} each_position;
-
 static bool print_position(void *user, size_t index, const float *logits) {
-    const each_position *e = user;
-    print_logits(e->model, e->o, e->ids, index + 1, logits);
+    print_logits(user, index + 1, logits);
     return true;
 }
 
 static rp_status logits(const rp_model *model, const options *o, const int32_t *ids, size_t count, rp_session *session,
                         rp_error *err) {
-    if (o->each) {
-        each_position e = {model, o, ids};
-        return rp_session_feed_each(session, ids, count, &e, print_position, err);
-    }
-    RP_TRY(rp_session_feed(session, ids, count, err));
-    print_logits(model, o, ids, count, rp_session_logits(session));
-    return RP_OK;
+    rp_model_info info;
+    rp_model_get_info(model, &info);
+    shown s = {.model = model, .ids = ids, .room = RP_MIN(o->top, info.vocab)};
+    s.top = malloc(RP_MAX(s.room, 1) * sizeof *s.top);
+    s.logprobs = malloc(RP_MAX(s.room, 1) * sizeof *s.logprobs);
+    rp_status status = s.top && s.logprobs ? RP_OK : rp_fail(err, RP_ERR_MEMORY, "likeliest ids could not be had");
+    if (status == RP_OK && o->each)
+        status = rp_session_feed_each(session, ids, count, &s, print_position, err);
+    else if (status == RP_OK && (status = rp_session_feed(session, ids, count, err)) == RP_OK)
+        print_logits(&s, count, rp_session_logits(session));
+    free(s.top);
+    free(s.logprobs);
+    return status;
 }
 
 int run_logits(const options *o, char **args, uint32_t count) {

@@ -1,0 +1,172 @@
+/* Computing a sequence in steps, one visit of one chunk of positions each, so that a caller can stop, show progress, or wait
+ * for weights between any two. Everything that feeds a session is a loop over these steps. */
+#include "session.h"
+
+#include <string.h>
+
+void rp_session_cancel(rp_session *s) {
+    s->planned = s->pending = s->wave = s->at = s->closing = 0;
+    s->visit = s->visit_done = 0;
+    s->pools = false;
+}
+
+/* Plans `count` ids that were checked after the first `length` of those held. */
+static void plan(rp_session *s, size_t length, const int32_t *ids, size_t count) {
+    rp_session_cancel(s);
+    s->has_logits = s->has_logits && length == s->length && count == 0;
+    s->length = length;
+    memmove(s->ids + length, ids, count * sizeof *ids);
+    s->planned = s->pending = count;
+}
+
+/* ---- One step ------------------------------------------------------------------------------------------ */
+
+/* One chunk of one visit. Returns the rows of the wave that this completed, or 0. */
+static size_t step_visit(rp_session *s) {
+    if (!s->wave)
+        s->wave = RP_MIN(s->pending, rp_session_wave(&s->options));
+    size_t count = RP_MIN(s->wave - s->at, s->options.chunk);
+    if (!s->has_rates)
+        rp_forward_prepare(s);
+    rp_forward_visit(s, s->visit, s->at, count);
+    s->visit_done = s->visit;
+    s->at += count;
+    if (s->at < s->wave)
+        return 0;
+    s->at = 0;
+    if (++s->visit < s->model->visits)
+        return 0;
+    size_t rows = s->wave;
+    s->length += rows;
+    s->pending -= rows;
+    s->wave = 0;
+    s->visit = 0;
+    return rows;
+}
+
+/* The logits of the last position, or the wave's part of the mean. */
+static void step_close(rp_session *s) {
+    const rp_config *c = &s->model->config;
+    if (!s->pools) {
+        rp_forward_head(s, s->closing - 1, 1);
+        s->has_logits = true;
+    } else {
+        rp_forward_pool(s, s->closing);
+        for (uint32_t i = 0; s->pending == 0 && i < c->dim; i++)
+            s->pooled[i] /= (float)s->length;
+    }
+    s->closing = 0;
+}
+
+/* True when the weights that the next step reads are there. */
+static bool weights_are_there(const rp_session *s) {
+    const rp_model *m = s->model;
+    size_t there = m->loading;
+    if (s->closing)
+        return there >= m->norm_ready && (s->pools || there >= m->head_ready);
+    const rp_visit *visit = &m->program[s->visit];
+    if (s->visit == 0 && (there < m->embedding_ready || there < m->factors_ready))
+        return false;
+    if (visit->norm_after && there < m->norm_ready)
+        return false;
+    return there >= m->blocks[visit->ffn].ffn_ready &&
+           (visit->slot < 0 || there >= m->blocks[visit->attn].attn_ready);
+}
+
+rp_step rp_session_step(rp_session *s) {
+    if (!s->pending && !s->closing)
+        return RP_STEP_DONE;
+    if (!weights_are_there(s))
+        return RP_STEP_WAIT;
+    if (s->closing) {
+        step_close(s);
+    } else {
+        size_t rows = step_visit(s);
+        s->closing = s->pools || !s->pending ? rows : 0;
+    }
+    return s->pending || s->closing ? RP_STEP_MORE : RP_STEP_DONE;
+}
+
+void rp_session_progress(const rp_session *s, uint32_t *visit, size_t *done, size_t *pending) {
+    *visit = s->visit_done;
+    *done = s->planned - s->pending + (s->visit * s->wave + s->at) / s->model->visits;
+    *pending = s->planned;
+}
+
+/* ---- What is to be computed ---------------------------------------------------------------------------- */
+
+rp_status rp_session_begin(rp_session *s, const int32_t *ids, size_t count, size_t *reused, rp_error *err) {
+    size_t same = 0;
+    while (same < RP_MIN(count, s->length) && s->ids[same] == ids[same])
+        same++;
+    if (same == count && count && !(s->has_logits && s->length == count))
+        same--; /* the last one again, for its logits */
+    RP_TRY(rp_session_check(s, ids + same, same, count - same, err));
+    plan(s, same, ids + same, count - same);
+    *reused = same;
+    return RP_OK;
+}
+
+void rp_session_want_embedding(rp_session *s) {
+    size_t count = s->length + s->pending;
+    rp_session_cancel(s);
+    s->length = 0;
+    s->has_logits = false;
+    s->planned = s->pending = count;
+    s->pools = true;
+    memset(s->pooled, 0, s->model->config.dim * sizeof *s->pooled);
+}
+
+const float *rp_session_embedding(const rp_session *s) {
+    return s->pools && s->length && !s->pending && !s->closing ? s->pooled : NULL;
+}
+
+/* ---- All steps at once --------------------------------------------------------------------------------- */
+
+static rp_status want_weights(const rp_session *s, rp_error *err) {
+    if (s->model->state != RP_LOAD_READY)
+        return rp_fail(err, RP_ERR_ARGUMENT, "weights are not all there");
+    return RP_OK;
+}
+
+static void compute(rp_session *s) {
+    while (rp_session_step(s) == RP_STEP_MORE)
+        ;
+}
+
+rp_status rp_session_feed(rp_session *s, const int32_t *ids, size_t count, rp_error *err) {
+    RP_TRY(want_weights(s, err));
+    RP_TRY(rp_session_check(s, ids, s->length, count, err));
+    plan(s, s->length, ids, count);
+    compute(s);
+    return RP_OK;
+}
+
+rp_status rp_session_prompt(rp_session *s, const int32_t *ids, size_t count, size_t *reused, rp_error *err) {
+    RP_TRY(want_weights(s, err));
+    RP_TRY(rp_session_begin(s, ids, count, reused, err));
+    compute(s);
+    return RP_OK;
+}
+
+rp_status rp_session_feed_each(rp_session *s, const int32_t *ids, size_t count, void *user,
+                               bool (*each)(void *user, size_t index, const float *logits), rp_error *err) {
+    RP_TRY(want_weights(s, err));
+    RP_TRY(rp_session_check(s, ids, s->length, count, err));
+    plan(s, s->length, ids, count);
+    s->has_logits = false;
+    for (size_t at = 0; s->pending;) {
+        size_t wave = step_visit(s);
+        for (size_t first = 0; first < wave; first += RP_LOGIT_ROWS) {
+            size_t rows = RP_MIN(wave - first, RP_LOGIT_ROWS);
+            rp_forward_head(s, first, rows);
+            for (size_t i = 0; i < rows; i++)
+                if (!each(user, at + first + i, s->logits + i * s->vocab_stride)) {
+                    rp_session_cancel(s);
+                    return RP_OK;
+                }
+        }
+        at += wave;
+    }
+    return RP_OK;
+}
