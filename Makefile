@@ -30,7 +30,8 @@ WASM_LINK := -O3 --no-entry -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_ME
 # The SIMD kernels are written for WebAssembly; natively they go through SIMDe, which wants SSE4 on x86-64.
 SIMD_NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
 
-ENGINE := $(wildcard src/*.c src/kernels/*.c)
+PAGE := $(wildcard src/wasm*.c) # what a page calls
+ENGINE := $(filter-out $(PAGE),$(wildcard src/*.c src/kernels/*.c))
 CLI := $(wildcard src/cli/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c))
 WASM_TESTS := $(patsubst tests/c/%.c,%,$(shell grep -l '^/\* runs: native wasm \*/' tests/c/*_test.c 2>/dev/null))
@@ -62,7 +63,7 @@ run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf o
 .PHONY: native asan wasm
 native: build/native/reprise ## the terminal program for this machine
 asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
-wasm: js/wasm/reprise-scalar.wasm js/wasm/reprise-simd128.wasm ## the WebAssembly builds
+wasm: $(foreach v,scalar simd128,js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) ## the WebAssembly builds
 
 .PHONY: test
 test: native asan wasm c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json ## every test; ONLY=word picks files
@@ -75,7 +76,7 @@ format: | tools-check
 	@clang-format-19 --dry-run -Werror $(FORMATTED)
 style: | tools-check ## format the C sources in place
 	@clang-format-19 -i $(FORMATTED)
-lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
+lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(PAGE) $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
 types: tests/node_modules/.package-lock.json
 	@tests/node_modules/.bin/tsc -p tests
 
@@ -125,6 +126,14 @@ js/wasm/reprise-simd128.wasm: $(call program,simd128,src/cli/host_native.c)
 js/wasm/reprise-%.wasm:
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(EMCC) $(FLAGS_$*) $(WASM_LINK) $^ -o $@
+
+# For pages: no terminal program, and a memory that JavaScript makes, with what rp_model_plan says as its maximum.
+PAGE_LINK := $(filter-out -sSTACK_SIZE=% -sINITIAL_HEAP=%,$(WASM_LINK)) -sSTACK_SIZE=64KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
+js/wasm/page-scalar.wasm: $(call engine,scalar) $(call objects,scalar,$(PAGE))
+js/wasm/page-simd128.wasm: $(call engine,simd128) $(call objects,simd128,$(PAGE))
+js/wasm/page-%.wasm:
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(EMCC) $(FLAGS_$*) $(PAGE_LINK) $^ -o $@
 
 # C tests and fuzzers: engine objects without the terminal program, so that they bring their own main.
 .PHONY: c-tests fuzzers

@@ -1,8 +1,6 @@
 /* Counted memory, errors, hashes and half floats: see base.h. */
 #include "base.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +82,7 @@ rp_status rp_fail(rp_error *err, rp_status status, const char *format, ...) {
     err->status = status;
     err->bytes_needed = 0;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    rp_format_list(err->message, sizeof err->message, format, args);
     va_end(args);
     for (char *c = err->message; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)

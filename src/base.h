@@ -5,6 +5,8 @@
 
 #include "reprise.h"
 
+#include <stdarg.h>
+
 #define RP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define RP_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define RP_MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -37,6 +39,11 @@ void *rp_grow(rp_memory *memory, void *block, size_t count, size_t new_count, si
 
 /* Fills err and returns its status. Always one line; control characters of file data become '?'. */
 rp_status rp_fail(rp_error *err, rp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A printf that is small: %s %.*s %.Ns %c %d %u %x, wider with ll, zero-padded with 0N, %g and %.Ng (right in all but the last
+ * digits), %%. What it does not know comes out as it stands. Cuts what does not fit, always ends with a zero; returns the length. */
+size_t rp_format(char *out, size_t room, const char *format, ...) __attribute__((format(printf, 3, 4)));
+size_t rp_format_list(char *out, size_t room, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 
 /* False on overflow; *out is then untouched. */
 static inline bool rp_mul(uint64_t a, uint64_t b, uint64_t *out) {

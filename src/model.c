@@ -171,6 +171,7 @@ const char *rp_model_string(const rp_model *m, const char *key, size_t *length) 
 
 void rp_model_get_info(const rp_model *m, rp_model_info *info) {
     const rp_config *c = &m->config;
+    uint64_t file_bytes = rp_gguf_header_bytes(m->gguf) + rp_gguf_data_bytes(m->gguf);
     *info = (rp_model_info){
         .architecture = c->arch,
         .blocks = c->blocks,
@@ -185,7 +186,9 @@ void rp_model_get_info(const rp_model *m, rp_model_info *info) {
         .context_trained = c->context,
         .parameters_stored = m->parameters_stored,
         .parameters_effective = m->parameters_effective,
-        .file_bytes = rp_gguf_header_bytes(m->gguf) + rp_gguf_data_bytes(m->gguf),
+        .file_bytes = file_bytes,
+        .unrolled_bytes = file_bytes + m->repeated_bytes,
+        .tied = m->tied,
         .isa = m->kernels->isa,
     };
 }
@@ -230,6 +233,7 @@ rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_pl
         .vocabulary = m->header_memory,
         .adapters = options->adapter_bytes,
         .kv_per_token = kv / session.context,
+        .context = session.context,
         .isa = m->kernels->isa,
     };
     fits = fits && rp_mul(kv, sequences, &kv) && rp_mul(kv, sessions, &plan->kv);

@@ -95,11 +95,13 @@ struct rp_model {
     rp_matrix embedding, head; /* (vocab, dim); the head is the embedding when tied */
     const float *output_norm;  /* (dim) */
     const float *rope_factors; /* (rope_dims / 2), Llama 3's scaling; NULL: all 1 */
-    uint32_t embedding_ready, head_ready, norm_ready, factors_ready; /* as in rp_block; 0: there is nothing to wait for */
+    uint32_t embedding_ready, head_ready, norm_ready,
+        factors_ready; /* as in rp_block; 0: there is nothing to wait for */
     bool tied;
     rp_place *places; /* (place_count), in file order */
     size_t place_count, place_capacity;
     uint64_t parameters_stored, parameters_effective;
+    uint64_t repeated_bytes; /* of the file's tensors, for visits of a block after its first */
     uint64_t weight_bytes, staging_bytes;
     uint8_t *weights, *staging;
     size_t loading;         /* place whose bytes come next */

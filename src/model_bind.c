@@ -2,7 +2,6 @@
  * buffer. Every tensor of the file must be used: a tensor that is passed over would change the text. */
 #include "model.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { ALIGNMENT = 64 };
@@ -55,7 +54,7 @@ static rp_status add_wanted(rp_model *m, uint32_t block, const want *wants, size
                             rp_error *err) {
     for (size_t i = 0; i < count; i++) {
         char name[RP_KEY_SIZE];
-        snprintf(name, sizeof name, "blk.%u.%s", block, wants[i].name);
+        rp_format(name, sizeof name, "blk.%u.%s", block, wants[i].name);
         RP_TRY(add_place(m, name, &wants[i], ready, err));
     }
     return RP_OK;
@@ -140,6 +139,17 @@ static rp_status bind_ends(rp_model *m, rp_error *err) {
     return RP_OK;
 }
 
+/* How many visits use the part of the model that a place belongs to; the ends count as one. */
+static uint32_t visits_of(const rp_model *m, const rp_place *p) {
+    uint32_t visits = 0;
+    for (uint32_t i = 0; i < m->visits; i++) {
+        const rp_visit *v = &m->program[i];
+        visits +=
+            (v->slot >= 0 && p->ready == &m->blocks[v->attn].attn_ready) + (p->ready == &m->blocks[v->ffn].ffn_ready);
+    }
+    return RP_MAX(visits, 1);
+}
+
 /* Sorts places into file order, in which their bytes come, and gives each its offset in the weights buffer. */
 static rp_status place_tensors(rp_model *m, rp_error *err) {
     for (size_t i = 1; i < m->place_count; i++) { /* nearly sorted already, and a few hundred */
@@ -154,9 +164,10 @@ static rp_status place_tensors(rp_model *m, rp_error *err) {
         uint64_t rows_at_once = p->is_vector ? 1 : RP_MIN(p->rows, RP_ROWS);
         m->staging_bytes = RP_MAX(m->staging_bytes, rows_at_once * rp_row_file_bytes(p->type, p->columns));
         p->offset = m->weight_bytes;
-        *p->ready = (uint32_t)i + 1; /* in file order: the last one counts */
+        *p->ready = (uint32_t)i + 1;                         /* in file order: the last one counts */
         m->weight_bytes += rp_round_up(p->bytes, ALIGNMENT); /* below 2^41 a tensor: no overflow */
         m->parameters_stored += p->rows * p->columns;
+        m->repeated_bytes += (visits_of(m, p) - 1) * p->tensor->bytes;
         if (i > 0 && p->tensor == p[-1].tensor)
             return rp_fail(err, RP_ERR_FORMAT, "%.*s: bound twice", (int)p->tensor->name.size, p->tensor->name.data);
     }

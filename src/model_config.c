@@ -2,7 +2,6 @@
  * meaning; "reprise-X" is architecture X whose blocks may be shared. */
 #include "model.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* What an architecture fixes that no key says. */
@@ -49,7 +48,7 @@ static const architecture *find_architecture(rp_config *c, const rp_gguf *gguf, 
 static rp_status require_key(const rp_config *c, const rp_gguf *gguf, const char *name, rp_error *err) {
     char key[RP_KEY_SIZE];
     rp_gguf_value v;
-    snprintf(key, sizeof key, "%s.%s", c->arch, name);
+    rp_format(key, sizeof key, "%s.%s", c->arch, name);
     return rp_gguf_find(gguf, key, &v) ? RP_OK : rp_fail(err, RP_ERR_FORMAT, "%s is missing", key);
 }
 
@@ -58,7 +57,7 @@ static rp_status read_u32(const rp_config *c, const rp_gguf *gguf, const char *n
                           uint32_t high, uint32_t *out, rp_error *err) {
     char key[RP_KEY_SIZE];
     rp_gguf_value v;
-    snprintf(key, sizeof key, "%s.%s", c->arch, name);
+    rp_format(key, sizeof key, "%s.%s", c->arch, name);
     if (required)
         RP_TRY(require_key(c, gguf, name, err));
     if (!rp_gguf_find(gguf, key, &v))
@@ -72,7 +71,7 @@ static rp_status read_u32(const rp_config *c, const rp_gguf *gguf, const char *n
 static rp_status read_f32(const rp_config *c, const rp_gguf *gguf, const char *name, float low, float high, float *out,
                           rp_error *err) {
     char key[RP_KEY_SIZE];
-    snprintf(key, sizeof key, "%s.%s", c->arch, name);
+    rp_format(key, sizeof key, "%s.%s", c->arch, name);
     RP_TRY(rp_gguf_f32(gguf, key, out, err));
     if (!(*out >= low && *out <= high))
         return rp_fail(err, RP_ERR_FORMAT, "%s is %g, want %g to %g", key, (double)*out, (double)low, (double)high);
@@ -94,7 +93,7 @@ static rp_status read_shape(rp_config *c, const rp_gguf *gguf, uint32_t tokenize
     bool has_key_length = false;
     char key[RP_KEY_SIZE];
     rp_gguf_value v;
-    snprintf(key, sizeof key, "%s.attention.key_length", c->arch);
+    rp_format(key, sizeof key, "%s.attention.key_length", c->arch);
     has_key_length = rp_gguf_find(gguf, key, &v);
     if (!has_key_length && c->dim % c->heads)
         return rp_fail(err, RP_ERR_FORMAT, "embedding_length %u is no multiple of head_count %u", c->dim, c->heads);
@@ -123,7 +122,7 @@ static rp_status read_rope(rp_config *c, const rp_gguf *gguf, rp_error *err) {
     RP_TRY(read_f32(c, gguf, "rope.freq_base_swa", 1.0f, 1e12f, &c->rope_base_local, err));
     rp_span type = {"none", 4};
     char key[RP_KEY_SIZE];
-    snprintf(key, sizeof key, "%s.rope.scaling.type", c->arch);
+    rp_format(key, sizeof key, "%s.rope.scaling.type", c->arch);
     RP_TRY(rp_gguf_string(gguf, key, &type, err));
     float factor = 1.0f;
     RP_TRY(read_f32(c, gguf, "rope.scale_linear", 1e-6f, 1e6f, &factor, err));
@@ -145,7 +144,7 @@ static rp_status refuse_unsupported(const rp_config *c, const rp_gguf *gguf, rp_
     for (size_t i = 0; i < RP_COUNT(names); i++) {
         char key[RP_KEY_SIZE];
         rp_gguf_value v;
-        snprintf(key, sizeof key, "%s.%s", c->arch, names[i]);
+        rp_format(key, sizeof key, "%s.%s", c->arch, names[i]);
         if (!rp_gguf_find(gguf, key, &v))
             continue;
         bool zero = true;

@@ -4,11 +4,10 @@
  * since running fewer blocks prints plausible nonsense. */
 #include "model.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void key_of(const rp_model *m, const char *name, char key[RP_KEY_SIZE]) {
-    snprintf(key, RP_KEY_SIZE, "%s.%s", m->config.arch, name);
+    rp_format(key, RP_KEY_SIZE, "%s.%s", m->config.arch, name);
 }
 
 /* Keys that begin like ours and are none of ours. */

@@ -96,6 +96,8 @@ typedef struct rp_model_info {
     uint64_t parameters_stored;    /* each tensor once */
     uint64_t parameters_effective; /* each visit's block counted again, a tied head counted again */
     uint64_t file_bytes;           /* header and tensors: where the file must end */
+    uint64_t unrolled_bytes;       /* the same if each visit had a block of its own */
+    bool tied;                     /* the embedding is also the head */
     rp_isa isa;                    /* kernels in use */
 } rp_model_info;
 void rp_model_get_info(const rp_model *model, rp_model_info *info);
@@ -125,6 +127,7 @@ typedef struct rp_plan {
     uint64_t adapters;
     uint64_t total;
     uint64_t kv_per_token; /* one sequence, one position */
+    uint32_t context;      /* that was planned for */
     rp_isa isa;            /* whose padding was assumed */
 } rp_plan;
 /* Valid from the moment the header is understood. */
@@ -145,7 +148,8 @@ void rp_model_visit(const rp_model *model, uint32_t visit, uint32_t *attn, uint3
 enum {
     RP_TOKENIZE_SPECIAL = 1, /* text such as "<|im_end|>" is read as that control token */
     RP_TOKENIZE_BOS = 2,     /* put BOS (and whatever else the model puts) first, once, if the model wants one */
-    RP_TOKENIZE_GUARDED = 4, /* U+FDD0 in the text is a guard: no control or other special token is read that begins right
+    RP_TOKENIZE_GUARDED =
+        4, /* U+FDD0 in the text is a guard: no control or other special token is read that begins right
                               * behind one or runs across one, and guards themselves are dropped */
 };
 
@@ -226,6 +230,9 @@ size_t rp_session_context(const rp_session *session); /* positions that fit */
 const int32_t *rp_session_ids(const rp_session *session);
 /* Logits after the last position fed (vocab), or NULL when there are none. Valid until the next call. */
 float *rp_session_logits(rp_session *session);
+/* Log-probability of an id after the last position; -INFINITY when there are no logits. Whoever changes the logits asks
+ * rp_logits_logsumexp instead: the sum is remembered. */
+double rp_session_logprob(rp_session *session, int32_t id);
 
 /* ---- Sampling ------------------------------------------------------------------------------------------ */
 

@@ -214,3 +214,13 @@ const int32_t *rp_session_ids(const rp_session *s) {
 float *rp_session_logits(rp_session *s) {
     return s->has_logits ? s->logits : NULL;
 }
+
+double rp_session_logprob(rp_session *s, int32_t id) {
+    uint32_t vocab = s->model->config.vocab;
+    if (!s->has_logits || id < 0 || (uint32_t)id >= vocab)
+        return -__builtin_inf();
+    if (!s->has_sum)
+        s->sum = rp_logits_logsumexp(s->logits, vocab);
+    s->has_sum = true;
+    return (double)s->logits[id] - s->sum;
+}

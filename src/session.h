@@ -9,12 +9,13 @@
 struct rp_session {
     const rp_model *model;
     rp_session_options options; /* defaults filled in */
-    int32_t *ids;  /* (context): `length` that are held, then `pending` that are to come */
-    size_t length; /* positions held */
-    bool has_logits;
+    int32_t *ids;               /* (context): `length` that are held, then `pending` that are to come */
+    size_t length;              /* positions held */
+    bool has_logits, has_sum;
+    double sum; /* of the logits' exponentials, its logarithm */
 
     size_t planned, pending; /* ids that the last begin or feed planned; those of them whose wave is not complete */
-    size_t wave, at;         /* positions on their way, in the first rows of x (0: none yet); those the visit has seen */
+    size_t wave, at; /* positions on their way, in the first rows of x (0: none yet); those the visit has seen */
     uint32_t visit, visit_done; /* of the wave; computed last */
     size_t closing;             /* rows of x, through all visits, whose logits or mean are due */
     bool pools;                 /* the mean of all positions is wanted instead of logits */

@@ -50,6 +50,7 @@ static void step_close(rp_session *s) {
     if (!s->pools) {
         rp_forward_head(s, s->closing - 1, 1);
         s->has_logits = true;
+        s->has_sum = false;
     } else {
         rp_forward_pool(s, s->closing);
         for (uint32_t i = 0; s->pending == 0 && i < c->dim; i++)
@@ -69,8 +70,7 @@ static bool weights_are_there(const rp_session *s) {
         return false;
     if (visit->norm_after && there < m->norm_ready)
         return false;
-    return there >= m->blocks[visit->ffn].ffn_ready &&
-           (visit->slot < 0 || there >= m->blocks[visit->attn].attn_ready);
+    return there >= m->blocks[visit->ffn].ffn_ready && (visit->slot < 0 || there >= m->blocks[visit->attn].attn_ready);
 }
 
 rp_step rp_session_step(rp_session *s) {

@@ -102,6 +102,10 @@ extern const rp_kernels rp_kernels_simd128;
 /* The table for an instruction set, or NULL when this build has none. RP_ISA_BEST gives the fastest one. */
 const rp_kernels *rp_kernels_for(rp_isa isa);
 
+/* check.c: hash of a small fixed computation, the same for every table of every build. */
+uint32_t rp_kernels_check(const rp_kernels *kernels);
+#define RP_KERNELS_CHECK 2981320302
+
 /* Place of column c within a row of rp_act.q. */
 static inline size_t rp_act_place(size_t c) {
     return (c & ~(size_t)3) + (c & 1) * 2 + (c >> 1 & 1);

@@ -1,0 +1,44 @@
+/* What the files of the page's WebAssembly build share. That build has no terminal program: JavaScript calls these exports, which
+ * are thin: they turn numbers into the types of reprise.h and keep results where JavaScript can read them. */
+#ifndef RP_WASM_H
+#define RP_WASM_H
+
+#include "session.h"
+
+/* Natively, for tests, these are plain functions. */
+#ifdef __wasm__
+#define EXPORT(name) __attribute__((export_name(#name)))
+#else
+#define EXPORT(name)
+#endif
+
+enum {
+    PAGE_TOP = 64,                /* most ids that logits_top gives */
+    PAGE_FEED_BYTES = 1 << 20,    /* what JavaScript takes for pieces of the file, as the plan counts it */
+    PAGE_TEXT_BYTES = 64 << 10,   /* and for texts */
+    PAGE_TEXT_PER_POSITION = 160, /* tokenizing a text that fills the context: scratch, ids twice */
+    PAGE_SLACK_BYTES = 256 << 10, /* of the allocator */
+};
+
+/* One model and the results of the last call about it. */
+typedef struct page {
+    rp_model *model;
+    rp_error err;
+    const void *bytes; /* what the last call that returns bytes returned */
+    size_t size;
+    char *json; /* grows */
+    size_t json_size, json_room;
+    int32_t *ids; /* of the last text; grows */
+    size_t id_room;
+    const int32_t *shown_ids; /* of these or of top */
+    int32_t top[PAGE_TOP];
+    float logprobs[PAGE_TOP];
+    char key[17];
+} page;
+
+/* Remembers a status; true for RP_OK. */
+bool page_took(page *p, rp_status status);
+/* A result with a size, or NULL. */
+const void *page_gave(page *p, const void *bytes, size_t size);
+
+#endif

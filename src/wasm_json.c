@@ -1,0 +1,178 @@
+/* What the page's build tells JavaScript as JSON: its own constants, facts of a model, a plan. */
+#include "wasm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_OF(value) #value
+#define TEXT(value) TEXT_OF(value)
+
+/* In the order of the enums of reprise.h; "sampler" in the order of sampler_options in wasm.c. */
+EXPORT(page_layout) const char *page_layout(void) {
+    return "{\"version\":\"" RP_VERSION
+           "\",\"check\":" TEXT(RP_KERNELS_CHECK) ","
+                                                  "\"status\":[\"RP_OK\",\"RP_CONTEXT_FULL\",\"RP_ERR_ARGUMENT\",\"RP_"
+                                                  "ERR_FORMAT\",\"RP_ERR_UNSUPPORTED\","
+                                                  "\"RP_ERR_MEMORY\",\"RP_ERR_IO\"],"
+                                                  "\"state\":[\"header\",\"vocabulary\",\"weights\",\"ready\"],"
+                                                  "\"isa\":[\"best\",\"scalar\",\"simd128\",\"relaxed\"],"
+                                                  "\"kv\":[\"f16\",\"f32\",\"q8_0\"],"
+                                                  "\"step\":[\"done\",\"more\",\"wait\"],"
+                                                  "\"sampler\":[\"temperature\",\"topK\",\"topP\",\"minP\","
+                                                  "\"typicalP\",\"repeatPenalty\",\"presencePenalty\","
+                                                  "\"frequencyPenalty\",\"penaltyLast\",\"dryMultiplier\",\"dryBase\","
+                                                  "\"dryAllowed\",\"dryLast\",\"mirostatTau\","
+                                                  "\"mirostatEta\",\"seedLow\",\"seedHigh\"],"
+                                                  "\"tokenize\":{\"special\":1,\"bos\":2,\"guarded\":4}}";
+}
+
+/* ---- A growing text ------------------------------------------------------------------------------------ */
+
+static void start(page *p) {
+    p->json_size = 0;
+    page_took(p, RP_OK);
+}
+
+/* Adds at most 255 characters; after a failed allocation the status says so and nothing more is added. */
+__attribute__((format(printf, 2, 3))) static void add(page *p, const char *format, ...) {
+    enum { ROOM = 256 };
+    if (p->err.status != RP_OK)
+        return;
+    if (p->json_room - p->json_size < ROOM) {
+        size_t room = 2 * p->json_room + 4 * ROOM;
+        char *bigger = realloc(p->json, room);
+        if (!bigger) {
+            rp_fail(&p->err, RP_ERR_MEMORY, "JSON: %llu bytes could not be had", (unsigned long long)room);
+            p->err.bytes_needed = room;
+            return;
+        }
+        p->json = bigger;
+        p->json_room = room;
+    }
+    va_list args;
+    va_start(args, format);
+    p->json_size += rp_format_list(p->json + p->json_size, ROOM, format, args);
+    va_end(args);
+}
+
+/* Of names only: what JSON would escape becomes a question mark. */
+static void add_name(page *p, const char *name) {
+    add(p, "\"");
+    for (; *name; name++)
+        add(p, "%c", *name < ' ' || *name > '~' || *name == '"' || *name == '\\' ? '?' : *name);
+    add(p, "\"");
+}
+
+static void add_number(page *p, const char *key, uint64_t value) {
+    add(p, "\"%s\":%llu,", key, (unsigned long long)value);
+}
+
+/* Replaces the comma before the end of a list or object. */
+static void end(page *p, const char *bracket) {
+    if (p->json_size && p->err.status == RP_OK && p->json[p->json_size - 1] == ',')
+        p->json_size--;
+    add(p, "%s", bracket);
+}
+
+static const char *finished(page *p) {
+    return page_gave(p, p->err.status == RP_OK ? p->json : NULL, p->json_size);
+}
+
+/* ---- Facts --------------------------------------------------------------------------------------------- */
+
+static void add_type(void *user, const char *type, uint64_t bytes, uint32_t tensors) {
+    page *p = user;
+    add(p, "{\"type\":\"%s\",\"bytes\":%llu,\"tensors\":%u},", type, (unsigned long long)bytes, tensors);
+}
+
+static void add_program(page *p, uint32_t visits) {
+    add(p, "\"program\":[");
+    for (uint32_t i = 0; i < visits; i++) {
+        uint32_t attn, ffn;
+        int32_t slot;
+        bool writes;
+        rp_model_visit(p->model, i, &attn, &ffn, &slot, &writes);
+        add(p, "{\"attn\":%u,\"ffn\":%u,\"slot\":%d,\"writes\":%s},", attn, ffn, slot, writes ? "true" : "false");
+    }
+    end(p, "],");
+}
+
+EXPORT(page_info) const char *page_info(page *p) {
+    rp_model_info i;
+    if (rp_model_load_state(p->model) < RP_LOAD_WEIGHTS) {
+        rp_fail(&p->err, RP_ERR_ARGUMENT, "the model's header is not there yet");
+        return page_gave(p, NULL, 0);
+    }
+    rp_model_get_info(p->model, &i);
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"blocks", i.blocks},
+                   {"visits", i.visits},
+                   {"kvSlots", i.kv_slots},
+                   {"dim", i.dim},
+                   {"ffnDim", i.ffn_dim},
+                   {"heads", i.heads},
+                   {"kvHeads", i.kv_heads},
+                   {"headDim", i.head_dim},
+                   {"vocab", i.vocab},
+                   {"contextTrained", i.context_trained},
+                   {"parametersStored", i.parameters_stored},
+                   {"parametersEffective", i.parameters_effective},
+                   {"fileBytes", i.file_bytes},
+                   {"unrolledBytes", i.unrolled_bytes},
+                   {"isa", i.isa}};
+    start(p);
+    add(p, "{\"architecture\":");
+    add_name(p, i.architecture);
+    add(p, ",");
+    for (size_t k = 0; k < RP_COUNT(numbers); k++)
+        add_number(p, numbers[k].key, numbers[k].value);
+    add(p, "\"tied\":%s,\"bos\":%d,\"eos\":%d,", i.tied ? "true" : "false", rp_token_bos(p->model),
+        rp_token_eos(p->model));
+    add_program(p, i.visits);
+    add(p, "\"types\":[");
+    rp_model_types(p->model, p, add_type);
+    end(p, "]}");
+    return finished(p);
+}
+
+/* ---- The plan ------------------------------------------------------------------------------------------ */
+
+#ifdef __wasm__
+extern char __heap_base; /* where static data and the stack end */
+#endif
+
+/* What a page takes besides what the engine counts. */
+static uint64_t runtime_bytes(uint64_t context) {
+    uint64_t bytes = PAGE_FEED_BYTES + PAGE_TEXT_BYTES + PAGE_SLACK_BYTES + context * PAGE_TEXT_PER_POSITION;
+#ifdef __wasm__
+    bytes += (uintptr_t)&__heap_base;
+#endif
+    return bytes;
+}
+
+EXPORT(page_plan)
+const char *page_plan(page *p, uint32_t context, int kv_type, uint32_t chunk, uint32_t sessions, uint32_t sequences,
+                      double extra) {
+    rp_plan plan;
+    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions, sequences, 0};
+    if (extra > 0)
+        options.adapter_bytes = extra < 0x1p53 ? (uint64_t)extra : UINT64_C(1) << 53;
+    if (!page_took(p, rp_model_plan(p->model, &options, &plan, &p->err)))
+        return page_gave(p, NULL, 0);
+    uint64_t runtime = runtime_bytes(plan.context);
+    start(p);
+    add(p, "{");
+    add_number(p, "weights", plan.weights);
+    add_number(p, "kv", plan.kv);
+    add_number(p, "scratch", plan.scratch);
+    add_number(p, "vocabulary", plan.vocabulary);
+    add_number(p, "adapters", plan.adapters);
+    add_number(p, "runtime", runtime);
+    add_number(p, "total", plan.total + runtime);
+    add_number(p, "kvPerToken", plan.kv_per_token);
+    add_number(p, "context", plan.context);
+    end(p, "}");
+    return finished(p);
+}
