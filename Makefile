@@ -63,7 +63,7 @@ run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf o
 .PHONY: native asan wasm
 native: build/native/reprise ## the terminal program for this machine
 asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
-wasm: $(foreach v,scalar simd128,js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) ## the WebAssembly builds
+wasm: $(foreach v,scalar simd128,js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) js/lazy/.done ## the WebAssembly builds
 
 .PHONY: test
 test: native asan wasm c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json ## every test; ONLY=word picks files
@@ -105,7 +105,7 @@ stories: ## train models/stories.gguf again: CORPUS=train.txt VALID=valid.txt
 
 .PHONY: clean
 clean: ## remove what was built here
-	@rm -rf build js/wasm
+	@rm -rf build js/wasm js/lazy
 
 # Tools. Asked for on every run (milliseconds), so that a fresh machine never meets a stale stamp.
 .PHONY: tools-native tools-wasm tools-check tools-models
@@ -129,8 +129,9 @@ js/wasm/reprise-%.wasm:
 
 # For pages: no terminal program, and a memory that JavaScript makes, with what rp_model_plan says as its maximum.
 PAGE_LINK := $(filter-out -sSTACK_SIZE=% -sINITIAL_HEAP=%,$(WASM_LINK)) -sSTACK_SIZE=64KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
-js/wasm/page-scalar.wasm: $(call engine,scalar) $(call objects,scalar,$(PAGE))
-js/wasm/page-simd128.wasm: $(call engine,simd128) $(call objects,simd128,$(PAGE))
+page = $(filter-out %/choose.o,$(call engine,$1)) $(call objects,$1,$(PAGE))
+js/wasm/page-scalar.wasm: $(call page,scalar)
+js/wasm/page-simd128.wasm: $(call page,simd128)
 js/wasm/page-%.wasm:
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(EMCC) $(FLAGS_$*) $(PAGE_LINK) $^ -o $@
@@ -191,6 +192,16 @@ build/lint/%.c.ok: %.c .clang-tidy $(wildcard src/*.h src/*/*.h) | tools-check
 tests/node_modules/.package-lock.json: tests/package-lock.json tests/.npmrc
 	@echo "  NPM   tests"
 	@cd tests && npm ci --loglevel=error >/dev/null && touch node_modules/.package-lock.json
+
+# The package's run-time dependencies, unmodified, with their licences, beside the scripts that import them.
+js/lazy/.done: tests/node_modules/.package-lock.json
+	@echo "  COPY  js/lazy" && rm -rf $(@D) && mkdir -p $(@D)/noble-hashes
+	@cd tests/node_modules && cp @noble/hashes/{LICENSE,sha2.js,_md.js,_u64.js,utils.js} $(CURDIR)/$(@D)/noble-hashes
+	@cd tests/node_modules && cp @huggingface/jinja/dist/index.js $(CURDIR)/$(@D)/jinja.js && \
+		cp @huggingface/jinja/LICENSE $(CURDIR)/$(@D)/jinja.LICENSE
+	@cd tests/node_modules && cp wasm-feature-detect/dist/esm/index.js $(CURDIR)/$(@D)/wasm-feature-detect.js && \
+		cp wasm-feature-detect/LICENSE $(CURDIR)/$(@D)/wasm-feature-detect.LICENSE
+	@touch $@
 
 $(SMOLLM2): models/smollm2.txt | tools-models
 	@echo "  FETCH $@" && rm -rf $(@D)/fetch && mkdir -p $(@D)/fetch

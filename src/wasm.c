@@ -27,6 +27,18 @@ static void *page_malloc(page *p, size_t count, size_t size, const char *what) {
     return block;
 }
 
+#ifdef __wasm__
+/* In place of kernels/choose.c: the best table, and nothing of the others is linked. */
+const rp_kernels *rp_kernels_for(rp_isa isa) {
+#ifdef RP_HAVE_SIMD128
+    const rp_kernels *kernels = &rp_kernels_simd128;
+#else
+    const rp_kernels *kernels = &rp_kernels_reference;
+#endif
+    return isa == RP_ISA_BEST || isa == kernels->isa ? kernels : NULL;
+}
+#endif
+
 /* ---- Memory and the model ------------------------------------------------------------------------------ */
 
 EXPORT(page_alloc) void *page_alloc(size_t bytes) {

@@ -329,16 +329,3 @@ const rp_kernels rp_kernels_reference = {
         {[RP_KV_F32] = kv_mix_f32_reference, [RP_KV_F16] = kv_mix_f16_reference, [RP_KV_Q8_0] = kv_mix_q8_0_reference},
     .softmax = softmax_reference,
 };
-
-const rp_kernels *rp_kernels_for(rp_isa isa) {
-    switch (isa) {
-    case RP_ISA_SCALAR: return &rp_kernels_reference;
-#ifdef RP_HAVE_SIMD128
-    case RP_ISA_BEST:
-    case RP_ISA_SIMD128: return &rp_kernels_simd128;
-#else
-    case RP_ISA_BEST: return &rp_kernels_reference;
-#endif
-    default: return NULL;
-    }
-}
