@@ -128,7 +128,7 @@ js/wasm/reprise-%.wasm:
 	@$(EMCC) $(FLAGS_$*) $(WASM_LINK) $^ -o $@
 
 # For pages: no terminal program, and a memory that JavaScript makes, with what rp_model_plan says as its maximum.
-PAGE_LINK := $(filter-out -sSTACK_SIZE=% -sINITIAL_HEAP=%,$(WASM_LINK)) -sSTACK_SIZE=64KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
+PAGE_LINK := -Oz $(filter-out -O3 -sSTACK_SIZE=% -sINITIAL_HEAP=% -sMALLOC=%,$(WASM_LINK)) -sMALLOC=none -sSTACK_SIZE=64KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
 page = $(filter-out %/choose.o,$(call engine,$1)) $(call objects,$1,$(PAGE))
 js/wasm/page-scalar.wasm: $(call page,scalar)
 js/wasm/page-simd128.wasm: $(call page,simd128)
@@ -195,12 +195,10 @@ tests/node_modules/.package-lock.json: tests/package-lock.json tests/.npmrc
 
 # The package's run-time dependencies, unmodified, with their licences, beside the scripts that import them.
 js/lazy/.done: tests/node_modules/.package-lock.json
-	@echo "  COPY  js/lazy" && rm -rf $(@D) && mkdir -p $(@D)/noble-hashes
-	@cd tests/node_modules && cp @noble/hashes/{LICENSE,sha2.js,_md.js,_u64.js,utils.js} $(CURDIR)/$(@D)/noble-hashes
-	@cd tests/node_modules && cp @huggingface/jinja/dist/index.js $(CURDIR)/$(@D)/jinja.js && \
-		cp @huggingface/jinja/LICENSE $(CURDIR)/$(@D)/jinja.LICENSE
-	@cd tests/node_modules && cp wasm-feature-detect/dist/esm/index.js $(CURDIR)/$(@D)/wasm-feature-detect.js && \
-		cp wasm-feature-detect/LICENSE $(CURDIR)/$(@D)/wasm-feature-detect.LICENSE
+	@echo "  COPY  js/lazy" && rm -rf $(@D) && mkdir -p $(addprefix $(@D)/,jinja noble-hashes wasm-feature-detect)
+	@cd tests/node_modules && cp @huggingface/jinja/{LICENSE,dist/index.js,dist/*.d.ts} $(CURDIR)/$(@D)/jinja
+	@cd tests/node_modules && cp @noble/hashes/{LICENSE,{sha2,_md,_u64,utils}{.js,.d.ts}} $(CURDIR)/$(@D)/noble-hashes
+	@cd tests/node_modules && cp wasm-feature-detect/{LICENSE,dist/esm/index.js,dist/index.d.ts} $(CURDIR)/$(@D)/wasm-feature-detect
 	@touch $@
 
 $(SMOLLM2): models/smollm2.txt | tools-models

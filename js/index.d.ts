@@ -1,0 +1,345 @@
+/** Reprise: small, weight-shared language models inside any web page.
+ *
+ *     import { Model } from 'reprise'
+ *     const model = await Model.load('stories.gguf')
+ *     for await (const piece of model.session().stream('Once upon a time')) document.body.append(piece)
+ *
+ * The engine runs in one module worker a model; nothing here blocks the page. Everything that takes time takes an
+ * `AbortSignal`, and rejects with the signal's reason when it fires. Bytes are bytes, times are milliseconds, and
+ * everything that fails does so with one of the five errors below. */
+
+export const version: string
+
+// ---- Errors -----------------------------------------------------------------------------------------------------------
+
+/** The same words as in C (`src/reprise.h`); each is an anchor of `js/README.md`. */
+export type ErrorCode = 'RP_ERR_ARGUMENT' | 'RP_ERR_FORMAT' | 'RP_ERR_UNSUPPORTED' | 'RP_ERR_MEMORY' | 'RP_ERR_IO'
+
+/** What the five have in common. */
+export class RepriseError extends Error {
+  readonly code: ErrorCode
+}
+/** A value that was passed is out of range, or the model or session was destroyed. */
+export class ArgumentError extends RepriseError {}
+/** A file breaks its format, its model's rules, or its integrity. */
+export class FormatError extends RepriseError {}
+/** A file, browser or mix of versions asks for what this version does not do. */
+export class UnsupportedError extends RepriseError {}
+/** Memory could not be had, or was not planned for. */
+export class MemoryError extends RepriseError {
+  /** Bytes that were asked for; 0 when it is not known. */
+  readonly bytesNeeded: number
+}
+/** Something outside the engine failed: network, storage, worker. */
+export class IOError extends RepriseError {
+  /** What failed, when it has an address. */
+  readonly url?: string
+  /** HTTP status, when there was an answer. */
+  readonly status?: number
+}
+
+// ---- Sources, plans, cache ----------------------------------------------------------------------------------------------
+
+/** Where a GGUF file comes from. A string is a URL, relative to the page, or `hf:owner/repo/file.gguf`. A name that ends in
+ * `-00001-of-0000N.gguf` stands for all its parts. A `ReadableStream` or `Response` can be read once and is not cached. */
+export type Source = string | URL | Request | Response | Blob | ReadableStream<Uint8Array> | ArrayBuffer | ArrayBufferView
+
+/** What a model's memory is planned for. Asking for more later is a `MemoryError`. */
+export interface PlanOptions {
+  /** Positions a session holds; default: the smaller of 2048 and what the model was trained for. */
+  context?: number
+  kvType?: 'f16' | 'f32' | 'q8_0'
+  /** Sessions that are open at once; default 1. A clone is a session. */
+  sessions?: number
+  /** KV caches a session holds; default 1. */
+  sequences?: number
+  /** Bytes of adapters to be loaded beside the model. */
+  adapters?: number
+  /** Bytes beyond that. */
+  spare?: number
+  /** Never take more than this, whatever the machine has. */
+  memoryLimit?: number
+  signal?: AbortSignal
+  /** Base address of a hub that answers like the default one, for `hf:`. */
+  hub?: string
+  /** Where the worker's file is, when it does not lie beside this one. */
+  workerUrl?: string | URL
+  /** The bytes of a WebAssembly build, when it does not lie beside the worker: for pages that are one file. */
+  wasm?: ArrayBuffer
+}
+
+export interface LoadOptions extends PlanOptions {
+  /** `sha256-` and the base64 or hex digest of the whole file (of each part, for a split one: an array). Checked before
+   * the first piece of text; a mismatch is a `FormatError` and clears the cache. */
+  integrity?: string | string[]
+  /** Keep the file in the origin's private file system; default true for anything with an address. */
+  cache?: boolean
+  /** Asks once per step and never faster than some 20 times a second. */
+  onProgress?: (progress: LoadProgress) => void
+  /** Things worth saying that stop nothing; also a `warning` event of the model. */
+  onWarning?: (warning: Warning) => void
+}
+
+/** `waiting`: another tab downloads the same file. `loaded` counts bytes given to the engine, `total` is 0 until known;
+ * `fromCache` those that came from disk. */
+export interface LoadProgress {
+  phase: 'header' | 'waiting' | 'weights' | 'ready'
+  loaded: number
+  total: number
+  fromCache: number
+}
+
+/** `unverified`: no integrity was given; `no-cache`: runs from memory, why is in the message; `damaged`: a cached chunk was
+ * fetched again; `changed`: the file on the server is another one now, the cached one was dropped. */
+export interface Warning {
+  kind: 'unverified' | 'no-cache' | 'damaged' | 'changed'
+  message: string
+}
+
+export interface Plan {
+  /** Bytes of the file, and how many of them are cached. */
+  file: number
+  cached: number
+  /** Bytes still to be fetched. */
+  download: number
+  /** Bytes of WebAssembly memory, at most, and what they are for. */
+  memory: number
+  weights: number
+  kv: number
+  kvPerToken: number
+  context: number
+  /** What the browser says is left for this origin; undefined when it does not say. */
+  storage?: number
+  verdict: {
+    /** `no`: it will not run. `likely`: this machine has room. `unknown`: nothing speaks against it. */
+    answer: 'no' | 'likely' | 'unknown'
+    reason: string
+    /** What was looked at. */
+    checked: string[]
+  }
+  info: ModelInfo
+}
+
+export interface ModelInfo {
+  architecture: string
+  name?: string
+  license?: string
+  /** Blocks stored; visits of a token, in order: block of the attention, block of the FFN, KV slot (-1: none). */
+  blocks: number
+  visits: number
+  program: { attn: number; ffn: number; slot: number; writes: boolean }[]
+  kvSlots: number
+  dim: number
+  ffnDim: number
+  heads: number
+  kvHeads: number
+  headDim: number
+  vocab: number
+  contextTrained: number
+  parametersStored: number
+  parametersEffective: number
+  fileBytes: number
+  /** What the file would be if each visit had a block of its own. */
+  unrolledBytes: number
+  types: { type: string; bytes: number; tensors: number }[]
+  /** Whether the file has a chat template. */
+  chat: boolean
+  isa: 'scalar' | 'simd128' | 'relaxed'
+  bos: number
+  eos: number
+}
+
+/** Files kept in the origin's private file system. */
+export const caches: {
+  list(): Promise<CachedFile[]>
+  /** Resolves to whether there was one. Waits for nobody: a tab that downloads it starts over. */
+  delete(url: string | URL): Promise<boolean>
+  /** Asks the browser not to evict this origin's files under pressure; resolves to its answer. */
+  persist(): Promise<boolean>
+}
+export interface CachedFile {
+  url: string
+  bytes: number
+  /** 0 when not known. */
+  total: number
+  complete: boolean
+  /** The integrity it was checked against, if any. */
+  integrity?: string
+}
+
+// ---- Model --------------------------------------------------------------------------------------------------------------
+
+export class Model extends EventTarget {
+  /** Fetches only the header and answers what the file would take. */
+  static plan(source: Source, options?: PlanOptions): Promise<Plan>
+  /** Resolves once header and tokenizer are there; weights go on arriving, and sessions compute with those that have. */
+  static load(source: Source, options?: LoadOptions): Promise<Model>
+
+  readonly info: ModelInfo
+  readonly plan: Plan
+  /** Resolves at the last byte, verified; rejects when the load fails or is aborted. Need not be awaited. */
+  readonly ready: Promise<void>
+  /** Bytes of WebAssembly memory now. Never above `plan.memory`. */
+  readonly memory: number
+  /** Whether the file's integrity was given and has been checked. */
+  readonly verified: boolean
+
+  session(options?: SessionOptions): Session
+  /** `special`: spellings of control tokens are read as such. */
+  tokenize(text: string, options?: { special?: boolean; bos?: boolean }): Promise<Int32Array>
+  detokenize(ids: ArrayLike<number>): Promise<string>
+  /** Stops everything, ends the worker, gives the memory back. Everything pending rejects. Never throws. */
+  destroy(): void
+  [Symbol.dispose](): void
+}
+
+// ---- Sessions -----------------------------------------------------------------------------------------------------------
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant' | 'tool' | (string & {})
+  content: string
+  /** Whatever else the model's template reads: `tool_calls`, `name`, `reasoning_content`. */
+  [key: string]: unknown
+}
+
+export interface SessionOptions {
+  /** Conversation by the model's chat template, or plain text that is continued. Default: whether there is a template. */
+  chat?: boolean
+  /** A stored conversation. */
+  messages?: Message[]
+  /** Plain text to start from (when `chat` is false). */
+  text?: string
+  tools?: unknown[]
+  /** Variables of the template, such as `enable_thinking`. */
+  templateOptions?: Record<string, unknown>
+  /** A Jinja template instead of the file's. */
+  chatTemplate?: string
+  /** When the context is full: `stop` ends with `finishReason: 'context'`; `shift` keeps the beginning (the system message, at
+   * least four tokens: attention sinks, Xiao 2023) and the newer half of the rest, and computes that half again. */
+  onContextFull?: 'stop' | 'shift'
+}
+
+/** The chain of `rp_sampler_options` (`src/reprise.h`). Zero is "off" for each. Defaults are the terminal program's:
+ * temperature 0.8, topK 40, topP 0.95, minP 0.05, the rest off. */
+export interface SamplingOptions {
+  /** 0 is greedy. */
+  temperature?: number
+  topK?: number
+  topP?: number
+  minP?: number
+  typicalP?: number
+  repeatPenalty?: number
+  presencePenalty?: number
+  frequencyPenalty?: number
+  penaltyLast?: number
+  dryMultiplier?: number
+  dryBase?: number
+  dryAllowed?: number
+  dryLast?: number
+  mirostatTau?: number
+  mirostatEta?: number
+  /** Up to 2^53 - 1; default: drawn, and told in the result. */
+  seed?: number
+  /** Token id to what is added to its logit; `-Infinity` forbids it. */
+  logitBias?: Record<number, number>
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  signal?: AbortSignal
+  /** Default: until the context is full. */
+  maxTokens?: number
+  /** Texts that end the answer and are not part of it. */
+  stop?: string | string[]
+  /** Alternatives told with each token of `pieces()`; at most 64. */
+  top?: number
+  /** Prefill, some 20 times a second. `reused`: positions that were there already. */
+  onPrefill?: (progress: { done: number; total: number; reused: number }) => void
+  /** Called at each visit of a block with its place in `info.program`. A promise that it returns is waited for, so that a page
+   * can slow the model down to look at it. */
+  onVisit?: (visit: number) => unknown
+}
+
+export interface Token {
+  id: number
+  /** Its place in the session: `rewind({ tokens: position })` forgets it and what follows. */
+  position: number
+  /** As text; empty while bytes of a character are missing. */
+  text: string
+  /** Natural logarithm of the probability before sampling options. */
+  logprob: number
+  top: { id: number; text: string; logprob: number }[]
+}
+
+/** Text that can be shown now, and the tokens that were computed for it. */
+export interface Piece {
+  text: string
+  tokens: Token[]
+}
+
+export interface Result {
+  text: string
+  /** `stop`: the model or a stop text ended it; `length`: `maxTokens`; `context`: no room; `abort`: left or aborted. */
+  finishReason: 'stop' | 'length' | 'context' | 'abort'
+  seed: number
+  usage: { promptTokens: number; reusedTokens: number; completionTokens: number }
+  timings: {
+    /** Waiting for earlier calls of the same model. */
+    queuedMs: number
+    /** Until the logits of the prompt were there, and how much of that was waiting for weights. */
+    prefillMs: number
+    waitedMs: number
+    /** From the file's last byte to the first token, when the call began before it; else undefined. */
+    lastByteToFirstTokenMs?: number
+    firstTokenMs: number
+    decodeMs: number
+  }
+}
+
+/** An async iterable whose loop can be left at any time: that stops the model. Nothing is computed before the first `next()`,
+ * and an unread stream stops after a few pieces. */
+export interface Stream<T> extends AsyncIterableIterator<T> {
+  /** Resolves at the end, also when the loop was left or aborted (`finishReason: 'abort'`); rejects when the model fails. */
+  readonly result: Promise<Result>
+}
+
+/** Text to add (a user's message, or plain text), messages, or token ids. Nothing: go on where the text stands. */
+export type Input = string | Message | Message[] | { ids: ArrayLike<number> }
+
+/** One conversation or text and its KV cache. Calls wait their turn. A `contextfull` event (detail: `{ policy, dropped }`) tells
+ * when the context ran full. */
+export class Session extends EventTarget {
+  readonly model: Model
+  /** Whether it is a conversation. */
+  readonly chat: boolean
+  /** The conversation so far; an answer that was stopped is part of it. Empty for plain text. */
+  readonly messages: readonly Message[]
+  readonly contextUsed: number
+  readonly contextMax: number
+
+  /** Generates, as text. */
+  stream(input?: Input, options?: GenerateOptions): Stream<string>
+  /** Generates, as text with its tokens, log-probabilities and alternatives. */
+  pieces(input?: Input, options?: GenerateOptions): Stream<Piece>
+  /** Generates, all at once. Rejects with the signal's reason when aborted; what was said by then stays in `messages`. */
+  prompt(input?: Input, options?: GenerateOptions): Promise<Result>
+  /** Adds without generating, and computes it. */
+  append(input: Input, options?: { signal?: AbortSignal }): Promise<void>
+  /** Token ids held. */
+  ids(): Promise<Int32Array>
+  /** Forgets: keeps the first `messages` messages, or the first `tokens` positions. */
+  rewind(to: { messages: number } | { tokens: number }): Promise<void>
+  /** A second session that goes on from the same place. Counts as one of `sessions`. */
+  clone(): Promise<Session>
+  /** Everything as bytes: messages, ids and (unless `kv` is false) the KV cache. */
+  save(options?: { kv?: boolean }): Promise<Uint8Array>
+  /** Takes over what `save` gave, of the same model. Bytes of another model, or damaged ones, are a `FormatError` and change
+   * nothing. */
+  restore(bytes: Uint8Array | ArrayBuffer): Promise<void>
+  /** Logits (vocab) after `ids`, which the session holds from then on. */
+  logits(ids: ArrayLike<number>, options?: { signal?: AbortSignal }): Promise<Float32Array>
+  /** Mean of the last hidden states of a text (dim), after which the session is empty. */
+  embed(text: string, options?: { signal?: AbortSignal }): Promise<Float32Array>
+  /** Stops what it does and gives its memory back. Never throws. */
+  destroy(): void
+  [Symbol.dispose](): void
+}

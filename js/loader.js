@@ -1,0 +1,167 @@
+// From a source's bytes to a model in memory, in the worker. The header is read in an instance that is thrown away; then memory
+// is made, with the plan as its maximum, and the same bytes and all others go into the instance that stays.
+import { chooseBuild, smallMemory } from './builds.js'
+import { Engine, PAGE_BYTES } from './engine.js'
+import { MemoryError } from './errors.js'
+import { pacer, Signal } from './time.js'
+
+const HIGHEST_MEMORY = 2 ** 32
+const TELL_MS = 50 // between two progress events
+
+/** @typedef {import('./source.js').Source} Source */
+
+/** Reads the header of a file; `kept` are the pieces that were taken for it.
+ * @param {AsyncIterable<Uint8Array>} pieces @param {import('./engine.js').Build} build */
+async function readHeader(pieces, build) {
+  const head = (await Engine.create(build, smallMemory())).open()
+  const kept = []
+  const iterator = pieces[Symbol.asyncIterator]()
+  try {
+    while (head.state === 'header') {
+      const { value, done } = await iterator.next()
+      if (done) head.finish() // says that the file ends too early
+      kept.push(value.slice())
+      head.feed(value)
+    }
+  } catch (error) {
+    await iterator.return?.()
+    throw error
+  }
+  return { head, kept, iterator }
+}
+
+/** @param {Engine} head @param {any} options */
+function describe(head, options) {
+  const info = head.info()
+  const template = head.string('tokenizer.chat_template')
+  Object.assign(info, { name: head.string('general.name'), license: head.string('general.license'), chat: !!template })
+  const sessions = options.sessions ?? 1
+  const bytes = (/** @type {number} */ count) => Math.ceil(head.plan({ ...options, sessions: count }).total / PAGE_BYTES) * PAGE_BYTES
+  const memory = bytes(sessions)
+  const sessionBytes = bytes(sessions + 1) - memory
+  const { weights, kv, kvPerToken, context } = head.plan(options)
+  const plan = { memory, weights, kv, kvPerToken, context, sessions, sessionBytes, kvType: options.kvType }
+  return { info, template, plan }
+}
+
+/** Whether that much memory can be had, and what was looked at. @param {number} bytes @param {number} [limit] */
+function judge(bytes, limit) {
+  const checked = ['address space']
+  const answer = (/** @type {string} */ word, /** @type {string} */ reason) => ({ answer: word, reason, checked })
+  if (bytes > HIGHEST_MEMORY) return answer('no', `needs ${bytes} bytes of memory, WebAssembly addresses ${HIGHEST_MEMORY}`)
+  if (limit !== undefined) {
+    checked.push('memoryLimit')
+    if (bytes > limit) return answer('no', `needs ${bytes} bytes of memory, the limit is ${limit}`)
+  }
+  checked.push('creating the memory')
+  try {
+    new WebAssembly.Memory({ initial: bytes / PAGE_BYTES, maximum: bytes / PAGE_BYTES })
+  } catch {
+    return answer('no', `needs ${bytes} bytes of memory, the browser does not give them`)
+  }
+  const machine = /** @type {any} */ (globalThis.navigator)?.deviceMemory * 2 ** 30
+  if (!machine) return answer('unknown', 'this browser does not tell how much memory the machine has')
+  checked.push('memory of the machine')
+  if (bytes > machine / 2) return answer('unknown', `needs ${bytes} bytes of the ${machine} that the machine has at least`)
+  return answer('likely', `needs ${bytes} bytes, the machine has at least ${machine}`)
+}
+
+/** What a file would take, from its header alone.
+ * @param {Source} source @param {any} options @param {AbortSignal} signal */
+export async function planModel(source, options, signal) {
+  const { head, iterator } = await readHeader(source.head(signal), await chooseBuild(options.wasm))
+  await iterator.return?.()
+  const { info, plan } = describe(head, options)
+  source.expect(info.fileBytes)
+  const cached = await source.cachedBytes()
+  const estimate = await globalThis.navigator?.storage?.estimate?.().catch(() => undefined)
+  const storage = estimate?.quota === undefined ? undefined : estimate.quota - (estimate.usage ?? 0)
+  const download = Math.max(info.fileBytes - cached, 0)
+  return { ...plan, file: info.fileBytes, cached, download, storage, verdict: judge(plan.memory, options.memoryLimit), info }
+}
+
+/** The engine with one model, whole or still arriving. */
+export class LoadedModel {
+  arrived = new Signal() // weights came, or will not
+  /** @type {Promise<void>} settles when all bytes are there and verified */
+  ready = Promise.resolve()
+  isReady = false
+  lastByteAt = 0
+  verified = false
+  /** @type {unknown} why weights will not come */
+  failure
+
+  /** @param {Engine} engine @param {ReturnType<typeof describe>} described */
+  constructor(engine, { info, template, plan }) {
+    this.engine = engine
+    this.info = info
+    this.template = template
+    this.plan = plan
+  }
+
+  /** Resolves when some arrived, rejects when none will. */
+  async untilMoreWeights() {
+    if (this.failure) throw this.failure
+    await this.arrived.wait()
+    if (this.failure) throw this.failure
+  }
+}
+
+/** Starts a load; resolves once the header is understood, with weights arriving behind `ready`.
+ * @param {Source} source @param {any} options @param {{ signal: AbortSignal, progress: (progress: any) => void }} on */
+export async function loadModel(source, options, { signal, progress }) {
+  const build = await chooseBuild(options.wasm)
+  progress({ phase: 'header', loaded: 0, total: 0, fromCache: 0 })
+  const { head, kept, iterator } = await readHeader(source.read(signal), build)
+  const described = describe(head, options)
+  const { memory } = described.plan
+  const verdict = judge(memory, options.memoryLimit)
+  if (verdict.answer === 'no') {
+    await iterator.return?.()
+    throw new MemoryError(verdict.reason, { bytesNeeded: memory })
+  }
+  source.expect(described.info.fileBytes)
+  const initial = Math.min(32, memory / PAGE_BYTES)
+  const engine = (await Engine.create(build, new WebAssembly.Memory({ initial, maximum: memory / PAGE_BYTES }))).open()
+  const model = new LoadedModel(engine, described)
+  model.ready = feedAll(model, source, kept, iterator, progress)
+  model.ready.catch((error) => {
+    model.failure = error
+    model.arrived.fire()
+  })
+  return model
+}
+
+/** @param {LoadedModel} model @param {Source} source @param {Uint8Array[]} kept @param {AsyncIterator<Uint8Array>} iterator
+ * @param {(progress: any) => void} progress */
+async function feedAll(model, source, kept, iterator, progress) {
+  const { engine, info } = model
+  const pause = pacer(4)
+  let loaded = 0
+  let told = 0
+  const take = async (/** @type {Uint8Array} */ piece) => {
+    for (let used = 0; used < piece.length; ) used += engine.feed(piece.subarray(used))
+    loaded += piece.length
+    model.arrived.fire()
+    if (performance.now() - told > TELL_MS) {
+      progress({ phase: 'weights', loaded, total: info.fileBytes, fromCache: source.fromCache })
+      told = performance.now()
+    }
+    await pause()
+  }
+  try {
+    for (const piece of kept.splice(0)) await take(piece)
+    for (let next; !(next = await iterator.next()).done; ) await take(next.value)
+    engine.finish()
+    model.lastByteAt = performance.now()
+    model.arrived.fire()
+    await source.finish()
+  } finally {
+    await iterator.return?.()
+    source.close()
+  }
+  model.verified = source.verified
+  model.isReady = true
+  model.arrived.fire()
+  progress({ phase: 'ready', loaded, total: info.fileBytes, fromCache: source.fromCache })
+}

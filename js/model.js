@@ -1,0 +1,137 @@
+// The page's model: a worker and the facts about it. See index.d.ts.
+import { describe } from './describe.js'
+import { ArgumentError } from './errors.js'
+import { Session } from './session.js'
+import { connect } from './spawn.js'
+
+/** Options that the worker wants; functions and signals stay here. @param {any} options */
+function forWorker({ context, kvType, sessions, sequences, adapters, spare, memoryLimit, integrity, cache, wasm }) {
+  const counts = { context, sessions, sequences, adapters, spare, memoryLimit }
+  for (const [name, value] of Object.entries(counts))
+    if (value !== undefined && !(Number.isFinite(value) && value >= 0)) throw new ArgumentError(`${name} is ${value}, want 0 or more`)
+  if (kvType !== undefined && !['f16', 'f32', 'q8_0'].includes(kvType))
+    throw new ArgumentError(`kvType is ${kvType}, want f16, f32 or q8_0`)
+  return { ...counts, kvType, integrity, cache: cache ?? true, askedForCache: cache === true, wasm }
+}
+
+/** Runs the action unless the signal fires before. @template T @param {AbortSignal | undefined} signal @param {() => Promise<T>} action */
+async function unlessAborted(signal, action) {
+  signal?.throwIfAborted()
+  return action()
+}
+
+export class Model extends EventTarget {
+  /** @type {import('./channel.js').Channel} */
+  #channel
+  /** @type {Map<number, Session>} */
+  #sessions = new Map()
+  #lastSession = 0
+  info
+  plan
+  ready
+  memory
+  verified = false
+
+  /** Not for users: Model.load().
+   * @param {import('./channel.js').Channel} channel @param {any} header @param {Promise<any>} ready */
+  constructor(channel, { info, plan, memory }, ready) {
+    super()
+    this.#channel = channel
+    this.info = info
+    this.plan = plan
+    this.memory = memory
+    this.ready = ready.then(({ verified, memory }) => {
+      this.verified = verified
+      this.memory = memory
+    })
+    this.ready.catch((error) => channel.close(error)) // without weights nothing can go on
+  }
+
+  /** @param {any} source @param {any} options */
+  static async plan(source, { signal, workerUrl, hub, ...options } = {}) {
+    return unlessAborted(signal, async () => {
+      const worker = forWorker(options)
+      const { spec, on } = await describe(source, hub)
+      const channel = await connect(workerUrl, {})
+      try {
+        return await channel.call('plan', { spec, options: worker }, { signal, on })
+      } finally {
+        channel.close(new ArgumentError('the plan is made'))
+      }
+    })
+  }
+
+  /** @param {any} source @param {any} options */
+  static async load(source, { signal, workerUrl, hub, onProgress, onWarning, ...options } = {}) {
+    signal?.throwIfAborted()
+    const worker = forWorker(options)
+    const { spec, on } = await describe(source, hub)
+    /** @type {Model | undefined} */
+    let model
+    const warnings = /** @type {any[]} */ ([])
+    const warn = (/** @type {any} */ warning) => {
+      onWarning?.(warning)
+      if (!model) warnings.push(warning)
+      else model.dispatchEvent(new CustomEvent('warning', { detail: warning }))
+    }
+    const session = (/** @type {any} */ state) => model?.takeState(state)
+    const channel = await connect(workerUrl, { session })
+    return new Promise((resolve, reject) => {
+      const header = (/** @type {any} */ facts) => {
+        model = new Model(channel, facts, whole)
+        resolve(model)
+        queueMicrotask(() => warnings.splice(0).forEach(warn))
+      }
+      const listeners = { ...on, progress: onProgress, warning: warn, header }
+      const whole = channel.call('load', { spec, options: worker }, { signal, on: listeners })
+      whole.catch((error) => {
+        reject(error)
+        channel.close(error)
+      })
+    })
+  }
+
+  /** Not for users: what the worker tells of a session. @param {any} state */
+  takeState({ id, memory, ...state }) {
+    this.memory = memory
+    this.#sessions.get(id)?.takeState(state)
+  }
+
+  /** @param {any} options */
+  session(options = {}) {
+    const chat = options.chat ?? (this.info.chat || !!options.chatTemplate)
+    const session = new Session(this, this.#channel, ++this.#lastSession, chat)
+    this.#sessions.set(this.#lastSession, session)
+    session.open({ ...options, chat })
+    return session
+  }
+
+  /** Not for users: a session that exists in the worker. @param {boolean} chat */
+  adoptSession(chat) {
+    const session = new Session(this, this.#channel, ++this.#lastSession, chat)
+    this.#sessions.set(this.#lastSession, session)
+    return session
+  }
+
+  /** Not for users. @param {number} id */
+  forget(id) {
+    this.#sessions.delete(id)
+  }
+
+  /** @param {string} text @param {{ special?: boolean, bos?: boolean }} options */
+  async tokenize(text, { special = false, bos = false } = {}) {
+    return this.#channel.call('tokenize', { text: String(text), special, bos })
+  }
+
+  /** @param {ArrayLike<number>} ids */
+  async detokenize(ids) {
+    return this.#channel.call('detokenize', { ids: Array.from(ids) })
+  }
+
+  destroy() {
+    this.#channel.close(new ArgumentError('the model was destroyed'))
+    this.#sessions.clear()
+  }
+}
+
+if (Symbol.dispose) Object.defineProperty(Model.prototype, Symbol.dispose, { value: Model.prototype.destroy })

@@ -1,0 +1,269 @@
+// The page's session: calls to the worker, and the streams that come back. See index.d.ts.
+import { ArgumentError } from './errors.js'
+
+/** Cancels what a reader left lying about without ending it, so that the calls behind it are not kept waiting. */
+const abandoned = new FinalizationRegistry((/** @type {{ stop(): void }} */ work) => work.stop())
+
+/** What runs for a stream: started at the first next(), stopped by the signal, by the reader, or by the end. */
+class Work {
+  #start
+  /** @type {ReturnType<import('./channel.js').Channel['stream']> | undefined} */
+  #line
+  #signal
+  #abort = () => this.stop()
+  #stopped = false
+  /** @type {(result: any) => void} */
+  #resolve = () => {}
+  /** @type {(error: unknown) => void} */
+  #reject = () => {}
+
+  /** @param {() => Promise<ReturnType<import('./channel.js').Channel['stream']>>} start @param {AbortSignal} [signal] */
+  constructor(start, signal) {
+    this.#start = start
+    this.#signal = signal
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.result.catch(() => {})
+  }
+
+  async #begin() {
+    this.#signal?.addEventListener('abort', this.#abort)
+    try {
+      this.#line = await this.#start()
+      this.#line.result.then(this.#resolve, this.#reject)
+      this.#line.result.finally(() => this.#signal?.removeEventListener('abort', this.#abort)).catch(() => {})
+      if (this.#stopped) this.#line.stop()
+    } catch (error) {
+      this.#reject(error)
+      throw error
+    }
+  }
+
+  /** @type {Promise<void> | undefined} */
+  #begun
+
+  /** The next piece, or undefined at the end. */
+  async next() {
+    if (this.#stopped && !this.#begun) return undefined
+    this.#begun ??= this.#begin()
+    await this.#begun
+    const item = await /** @type {any} */ (this.#line).next()
+    if (!item) await this.result // a failure shows itself here
+    return this.#stopped ? undefined : item
+  }
+
+  stop() {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#line?.stop()
+    if (!this.#begun) {
+      const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 }
+      const timings = { queuedMs: 0, prefillMs: 0, waitedMs: 0, firstTokenMs: 0, decodeMs: 0 }
+      this.#resolve({ text: '', finishReason: 'abort', seed: 0, usage, timings })
+    }
+  }
+}
+
+/** @template T */
+class Stream {
+  #work
+  #signal
+  #pick
+  /** @param {Work} work @param {AbortSignal | undefined} signal @param {(piece: any) => T | undefined} pick */
+  constructor(work, signal, pick) {
+    this.#work = work
+    this.#signal = signal
+    this.#pick = pick
+    abandoned.register(this, work)
+  }
+  get result() {
+    return this.#work.result
+  }
+  [Symbol.asyncIterator]() {
+    return this
+  }
+  /** @returns {Promise<IteratorResult<T>>} */
+  async next() {
+    const signal = this.#signal
+    if (signal?.aborted) this.#work.stop()
+    signal?.throwIfAborted()
+    for (;;) {
+      const piece = await unlessAborted(this.#work.next(), signal)
+      if (!piece) return { done: true, value: undefined }
+      const value = this.#pick(piece)
+      if (value !== undefined) return { done: false, value }
+    }
+  }
+  async return() {
+    this.#work.stop()
+    return { done: true, value: undefined }
+  }
+  /** @param {unknown} error */
+  async throw(error) {
+    this.#work.stop()
+    throw error
+  }
+}
+
+/** Rejects with the signal's reason as soon as it fires. @template T @param {Promise<T>} promise @param {AbortSignal} [signal]
+ * @returns {Promise<T>} */
+function unlessAborted(promise, signal) {
+  if (!signal) return promise
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+const NOT_SAMPLING = ['signal', 'maxTokens', 'stop', 'top', 'onPrefill', 'onVisit']
+
+export class Session extends EventTarget {
+  #channel
+  #id
+  /** @type {Promise<any>} */
+  #opened = Promise.resolve()
+  #destroyed = false
+  model
+  chat
+  /** @type {readonly any[]} */
+  messages = []
+  contextUsed = 0
+
+  /** Not for users: model.session().
+   * @param {import('./model.js').Model} model @param {import('./channel.js').Channel} channel @param {number} id @param {boolean} chat */
+  constructor(model, channel, id, chat) {
+    super()
+    this.model = model
+    this.chat = chat
+    this.#channel = channel
+    this.#id = id
+  }
+
+  /** Not for users. @param {any} options */
+  open(options) {
+    this.#opened = this.#channel.call('open', { session: this.#id, options })
+    this.#opened.catch(() => {})
+  }
+
+  /** Not for users: what the worker tells. @param {{ messages: any[], used: number }} state */
+  takeState({ messages, used }) {
+    this.messages = messages
+    this.contextUsed = used
+  }
+
+  get contextMax() {
+    return this.model.plan.context
+  }
+
+  /** @param {string} method @param {any} [params] @param {AbortSignal} [signal] */
+  async #call(method, params, signal) {
+    this.#check()
+    await this.#opened
+    return this.#channel.call(method, { ...params, session: this.#id }, { signal })
+  }
+
+  #check() {
+    if (this.#destroyed) throw new ArgumentError('the session was destroyed')
+  }
+
+  /** @param {any} input @param {any} options @param {boolean} pieces */
+  #work(input, options, pieces) {
+    const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => !NOT_SAMPLING.includes(name)))
+    const { maxTokens, stop, top, onPrefill, onVisit } = options
+    const params = { session: this.#id, input, sampling, maxTokens, stop, top, pieces, visits: !!onVisit }
+    const contextfull = (/** @type {any} */ detail) => this.dispatchEvent(new CustomEvent('contextfull', { detail }))
+    const start = async () => {
+      this.#check()
+      await this.#opened
+      return this.#channel.stream('generate', params, { prefill: onPrefill, visit: onVisit, contextfull })
+    }
+    return new Work(start, options.signal)
+  }
+
+  /** @param {any} [input] @param {any} [options] */
+  stream(input, options = {}) {
+    const work = this.#work(ownInput(input), options, false)
+    return new Stream(work, options.signal, ({ text }) => text || undefined)
+  }
+
+  /** @param {any} [input] @param {any} [options] */
+  pieces(input, options = {}) {
+    return new Stream(this.#work(ownInput(input), options, true), options.signal, (piece) => piece)
+  }
+
+  /** @param {any} [input] @param {any} [options] */
+  async prompt(input, options = {}) {
+    options.signal?.throwIfAborted()
+    const stream = this.stream(input, options)
+    while (!(await stream.next()).done);
+    const result = await stream.result
+    if (result.finishReason === 'abort') this.#check()
+    return result
+  }
+
+  /** @param {any} input @param {{ signal?: AbortSignal }} options */
+  async append(input, { signal } = {}) {
+    await this.#call('append', { input: ownInput(input) }, signal)
+  }
+
+  /** @returns {Promise<Int32Array>} */
+  async ids() {
+    return this.#call('ids')
+  }
+
+  /** @param {{ messages: number } | { tokens: number }} to */
+  async rewind(to) {
+    await this.#call('rewind', { to })
+  }
+
+  async clone() {
+    this.#check()
+    await this.#opened
+    const copy = this.model.adoptSession(this.chat)
+    copy.adopt(this.#channel.call('clone', { session: this.#id, copy: copy.#id }))
+    await copy.#opened
+    return copy
+  }
+
+  /** Not for users. @param {Promise<any>} opened */
+  adopt(opened) {
+    this.#opened = opened
+    opened.catch(() => this.model.forget(this.#id))
+  }
+
+  /** @param {{ kv?: boolean }} options @returns {Promise<Uint8Array>} */
+  async save({ kv = true } = {}) {
+    return this.#call('save', { kv })
+  }
+
+  /** @param {Uint8Array | ArrayBuffer} bytes */
+  async restore(bytes) {
+    if (!(bytes instanceof ArrayBuffer) && !(bytes instanceof Uint8Array)) throw new ArgumentError('restore wants the bytes of save()')
+    await this.#call('restore', { bytes: bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes) })
+  }
+
+  /** @param {ArrayLike<number>} ids @param {{ signal?: AbortSignal }} options @returns {Promise<Float32Array>} */
+  async logits(ids, { signal } = {}) {
+    return this.#call('logits', { ids: Array.from(ids) }, signal)
+  }
+
+  /** @param {string} text @param {{ signal?: AbortSignal }} options @returns {Promise<Float32Array>} */
+  async embed(text, { signal } = {}) {
+    return this.#call('embed', { text: String(text) }, signal)
+  }
+
+  destroy() {
+    if (this.#destroyed) return
+    this.#destroyed = true
+    this.model.forget(this.#id)
+    this.#channel.call('close', { session: this.#id }).catch(() => {})
+  }
+}
+
+/** Ids as an array that can be cloned; the rest as it is. @param {any} input */
+const ownInput = (input) => (input?.ids ? { ids: Array.from(input.ids) } : (input ?? undefined))
+
+if (Symbol.dispose) Object.defineProperty(Session.prototype, Symbol.dispose, { value: Session.prototype.destroy })

@@ -1,0 +1,130 @@
+// The worker: one model, its sessions, and the calls that the page makes (model.js, session.js). Knows both sides: messages here,
+// the engine there.
+import { ArgumentError } from './errors.js'
+import { checkSessions } from './generate.js'
+import { loadModel, planModel } from './loader.js'
+import { serve } from './serve.js'
+import { WorkerSession } from './session-worker.js'
+import { openSource } from './source.js'
+import { version } from './version.js'
+
+/** @typedef {import('./serve.js').Task} Task */
+
+/** @type {any} */
+let port = globalThis
+/** @type {import('./loader.js').LoadedModel | undefined} */
+let model
+/** @type {Map<number, WorkerSession>} */
+const sessions = new Map()
+
+/** @param {any} params @param {Task} task */
+const open = ({ spec, options }, task) =>
+  openSource(spec.kind === 'pull' ? { ...spec, next: () => task.ask('pull'), cancel: () => task.tell('leave') } : spec, {
+    ...options,
+    integrity: options.integrity && [options.integrity].flat(),
+    onWarning: (warning) => task.tell('warning', warning),
+    onWaiting: (isWaiting) => isWaiting && task.tell('progress', { phase: 'waiting', loaded: 0, total: 0, fromCache: 0 }),
+  })
+
+function loaded() {
+  if (!model) throw new ArgumentError('the model has not been loaded')
+  return model
+}
+
+/** @param {number} id */
+function find(id) {
+  const session = sessions.get(id)
+  if (!session) throw new ArgumentError('the session was destroyed')
+  return session
+}
+
+const memory = () => model?.engine.memory.buffer.byteLength ?? 0
+
+/** @param {number} id @param {any} options */
+function makeSession(id, options) {
+  checkSessions(loaded(), sessions.size)
+  const tell = (/** @type {any} */ state) => port.postMessage({ notice: 'session', detail: { id, memory: memory(), ...state } })
+  const session = new WorkerSession(loaded(), options, tell)
+  sessions.set(id, session)
+  return session
+}
+
+/** A call of a session, by the name of its method. @param {'generate' | 'append' | 'save' | 'restore' | 'logits' | 'embed'} method */
+const forward = (method) => (/** @type {any} */ params, /** @type {Task} */ task) => find(params.session)[method](params, task)
+
+/** @type {Record<string, (params: any, task: Task) => any>} */
+const handlers = {
+  async plan(params, task) {
+    const source = await open(params, task)
+    try {
+      return await planModel(source, params.options, task.signal)
+    } finally {
+      source.close()
+    }
+  },
+  async load(params, task) {
+    const source = await open(params, task)
+    const progress = (/** @type {any} */ step) => task.tell('progress', step)
+    model = await loadModel(source, params.options, { signal: task.signal, progress })
+    task.tell('header', { info: model.info, plan: model.plan, memory: memory() })
+    await model.ready
+    return { verified: model.verified, memory: memory() }
+  },
+  tokenize: ({ text, special, bos }) => Int32Array.from(loaded().engine.tokenize(text, { special, bos })),
+  detokenize({ ids }) {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    const bytes = Array.from(ids, (id) => loaded().engine.tokenBytes(id))
+    return bytes.map((part) => decoder.decode(part, { stream: true })).join('') + decoder.decode()
+  },
+  async open({ session, options }) {
+    const made = makeSession(session, options)
+    try {
+      await made.start()
+      made.tellState()
+    } catch (error) {
+      sessions.delete(session)
+      throw error
+    }
+  },
+  async clone({ session, copy }, task) {
+    const made = makeSession(copy, find(session).options)
+    try {
+      await find(session).cloneInto(made, task)
+    } catch (error) {
+      sessions.delete(copy)
+      throw error
+    }
+  },
+  async close({ session }) {
+    await sessions.get(session)?.close()
+    sessions.delete(session)
+  },
+  ids: ({ session }) => Int32Array.from(find(session).conversation.ids),
+  rewind: ({ session, to }, task) => find(session).rewind(to, task),
+  generate: forward('generate'),
+  append: forward('append'),
+  save: forward('save'),
+  restore: forward('restore'),
+  logits: forward('logits'),
+  embed: forward('embed'),
+}
+
+async function start() {
+  if (typeof globalThis.postMessage !== 'function') {
+    port = (await import('node:worker_threads')).parentPort
+    port.on('message', serve(port, handlers))
+    return port.postMessage({ hello: { version } })
+  }
+  const receive = serve(port, handlers)
+  port.onmessage = (/** @type {MessageEvent} */ { data }) => receive(data)
+  // Held for as long as the worker lives, so that the page hears of its end.
+  const lock = `reprise-worker:${crypto.getRandomValues(new Uint32Array(4)).join('-')}`
+  const held = new Promise((resolve) => {
+    if (!globalThis.navigator?.locks) return resolve(undefined)
+    const forever = () => (resolve(lock), new Promise(() => {}))
+    navigator.locks.request(lock, forever).catch(() => resolve(undefined))
+  })
+  port.postMessage({ hello: { version, lock: await held } })
+}
+
+start()
