@@ -40,12 +40,15 @@ __attribute__((format(printf, 2, 3))) static void add(page *p, const char *forma
         return;
     if (p->json_room - p->json_size < ROOM) {
         size_t room = 2 * p->json_room + 4 * ROOM;
-        char *bigger = realloc(p->json, room);
+        char *bigger = malloc(room);
         if (!bigger) {
             rp_fail(&p->err, RP_ERR_MEMORY, "JSON: %llu bytes could not be had", (unsigned long long)room);
             p->err.bytes_needed = room;
             return;
         }
+        if (p->json)
+            memcpy(bigger, p->json, p->json_size);
+        free(p->json);
         p->json = bigger;
         p->json_room = room;
     }

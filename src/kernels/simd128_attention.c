@@ -113,21 +113,22 @@ RP_INLINE void mix(const rp_attention *job, rp_kv_type type, size_t head, int he
         }
 }
 
-/* Calls one of the above for all heads, four, three, two or one at a time. */
-#define FOR_HEADS(function, name, type)                                                                                \
+/* Calls one of the above for all heads: four, three, two or one at a time with f16, the default; the others, which are rare, two or
+ * one at a time, for less code. */
+#define FOR_HEADS(function, name, type, most)                                                                          \
     void rp_kv_##function##_##name##_simd128(const rp_attention *job) {                                                \
         size_t head = 0;                                                                                               \
-        for (; head + 4 <= job->heads; head += 4)                                                                      \
-            function(job, type, head, 4);                                                                              \
+        for (; head + most <= job->heads; head += most)                                                                \
+            function(job, type, head, most);                                                                           \
         switch (job->heads - head) {                                                                                   \
-        case 3: function(job, type, head, 3); break;                                                                   \
-        case 2: function(job, type, head, 2); break;                                                                   \
+        case 3: function(job, type, head, most > 3 ? 3 : 1); break;                                                    \
+        case 2: function(job, type, head, most > 2 ? 2 : 1); break;                                                    \
         case 1: function(job, type, head, 1); break;                                                                   \
         }                                                                                                              \
     }
-FOR_HEADS(scores, f32, RP_KV_F32)
-FOR_HEADS(scores, f16, RP_KV_F16)
-FOR_HEADS(scores, q8_0, RP_KV_Q8_0)
-FOR_HEADS(mix, f32, RP_KV_F32)
-FOR_HEADS(mix, f16, RP_KV_F16)
-FOR_HEADS(mix, q8_0, RP_KV_Q8_0)
+FOR_HEADS(scores, f32, RP_KV_F32, 2)
+FOR_HEADS(scores, f16, RP_KV_F16, 4)
+FOR_HEADS(scores, q8_0, RP_KV_Q8_0, 2)
+FOR_HEADS(mix, f32, RP_KV_F32, 2)
+FOR_HEADS(mix, f16, RP_KV_F16, 4)
+FOR_HEADS(mix, q8_0, RP_KV_Q8_0, 2)

@@ -1,12 +1,16 @@
 /* Matrix products on WASM simd128, eight rows at a time, one SIMD lane a row: see quant.h for the layout and kernels.h for
- * the order of sums. One skeleton, specialised by the compiler for each weight type and for one or four tokens;
- * only taking four columns of weights out of their planes differs. */
+ * the order of sums. One skeleton, specialised by the compiler for each common weight type and for one or four tokens;
+ * only taking four columns of weights out of their planes differs. Rare types share one function that looks the type up as it
+ * runs, and unpacks a tile first: code is what a page downloads. */
 #include "simd128.h"
+
+#include <string.h>
 
 /* A tile's planes, and masks kept in registers. */
 typedef struct planes {
     const uint8_t *low, *high;
-    v128_t mask; /* u16 lanes: the bits of one code */
+    v128_t mask;                 /* u16 lanes: the bits of one code */
+    const v128_t (*unpacked)[4]; /* rare types: what weights_at gave for each four columns; else NULL */
 } planes;
 
 /* Columns 4t..4t+3 of eight rows, bytes of rows 0-3 in *a and of rows 4-7 in *b (byte 4r + k), for types with two planes or a
@@ -75,7 +79,10 @@ RP_INLINE void dot_columns(const rp_traits *t, const planes *p, int first, int l
 #pragma clang loop unroll(full)
     for (int at = first; at < last; at++) {
         v128_t w[4];
-        weights_at(t, p, at, w);
+        if (p->unpacked)
+            memcpy(w, p->unpacked[at], sizeof w);
+        else
+            weights_at(t, p, at, w);
 #pragma clang loop unroll(full)
         for (int n = 0; n < tokens; n++) {
             v128_t even = wasm_v128_load32_splat(q + (size_t)n * q_stride + 4 * at);
@@ -165,8 +172,14 @@ RP_INLINE void tile_times_tokens(const rp_traits *t, const super_scales *super, 
     }
 }
 
+static __attribute__((noinline, minsize)) void unpack_tile(const rp_traits *t, const planes *p, v128_t (*unpacked)[4]) {
+#pragma clang loop unroll(disable)
+    for (int at = 0; at < RP_TILE / 4; at++)
+        weights_at(t, p, at, unpacked[at]);
+}
+
 RP_INLINE void group_times_tokens(const rp_matmul *job, const rp_traits *t, const uint8_t *group, size_t g,
-                                  size_t token, int tokens, v128_t mask) {
+                                  size_t token, int tokens, v128_t mask, bool rare) {
     v128_t acc[4][2];
     for (int n = 0; n < tokens; n++)
         acc[n][0] = acc[n][1] = wasm_f32x4_splat(0.0f);
@@ -180,6 +193,11 @@ RP_INLINE void group_times_tokens(const rp_matmul *job, const rp_traits *t, cons
         for (size_t k = 0; k < tiles; k++, group += rp_tile_bytes(t)) {
             planes p = {.low = group + rp_tile_scales_bytes(t), .mask = mask};
             p.high = p.low + RP_ROWS * RP_TILE / 8 * t->low_bits;
+            v128_t unpacked[RP_TILE / 4][4];
+            if (rare) {
+                unpack_tile(t, &p, unpacked);
+                p.unpacked = (const v128_t(*)[4])unpacked;
+            }
             tile_times_tokens(t, &super, group, &p, job->act, token, i * tiles + k, tokens, acc);
         }
     }
@@ -188,17 +206,16 @@ RP_INLINE void group_times_tokens(const rp_matmul *job, const rp_traits *t, cons
             wasm_v128_store(job->out + (token + (size_t)n) * job->stride + g * RP_ROWS + 4 * half, acc[n][half]);
 }
 
-RP_INLINE void matmul_tiles(const rp_matmul *job, rp_type type) {
-    const rp_traits *t = &rp_type_traits[type];
+RP_INLINE void matmul_tiles(const rp_matmul *job, const rp_traits *t, bool rare) {
     size_t group_bytes = job->columns / t->columns * rp_super_bytes(t);
     v128_t mask = opaque_u16x8(t->low_bits == 4 && !t->high_bits && !t->table ? 15 : 255);
     for (size_t g = job->first; g < job->last; g++) {
         const uint8_t *group = job->weights + g * group_bytes;
         size_t token = 0;
         for (; token + 4 <= job->tokens; token += 4)
-            group_times_tokens(job, t, group, g, token, 4, mask);
+            group_times_tokens(job, t, group, g, token, 4, mask, rare);
         for (; token < job->tokens; token++)
-            group_times_tokens(job, t, group, g, token, 1, mask);
+            group_times_tokens(job, t, group, g, token, 1, mask, rare);
     }
 }
 
@@ -259,17 +276,26 @@ FLOATS(bf16, RP_BF16)
 
 #define TILES(name, type)                                                                                              \
     void rp_matmul_##name##_simd128(const rp_matmul *job) {                                                            \
-        matmul_tiles(job, type);                                                                                       \
+        matmul_tiles(job, &rp_type_traits[type], false);                                                               \
     }
 TILES(q4_0, RP_Q4_0)
 TILES(q4_1, RP_Q4_1)
 TILES(q5_0, RP_Q5_0)
-TILES(q5_1, RP_Q5_1)
 TILES(q8_0, RP_Q8_0)
-TILES(q2_k, RP_Q2_K)
-TILES(q3_k, RP_Q3_K)
 TILES(q4_k, RP_Q4_K)
-TILES(q5_k, RP_Q5_K)
 TILES(q6_k, RP_Q6_K)
-TILES(iq4_nl, RP_IQ4_NL)
-TILES(iq4_xs, RP_IQ4_XS)
+
+static __attribute__((noinline, minsize)) void matmul_rare(const rp_matmul *job, const rp_traits *t) {
+    matmul_tiles(job, t, true);
+}
+
+#define RARE_TILES(name, type)                                                                                         \
+    void rp_matmul_##name##_simd128(const rp_matmul *job) {                                                            \
+        matmul_rare(job, &rp_type_traits[type]);                                                                       \
+    }
+RARE_TILES(q5_1, RP_Q5_1)
+RARE_TILES(q2_k, RP_Q2_K)
+RARE_TILES(q3_k, RP_Q3_K)
+RARE_TILES(q5_k, RP_Q5_K)
+RARE_TILES(iq4_nl, RP_IQ4_NL)
+RARE_TILES(iq4_xs, RP_IQ4_XS)
