@@ -1,0 +1,229 @@
+// A file of the network, through the cache: what is there is read from there, what is not is fetched and kept.
+import { IOError } from '../errors.js'
+import { Http } from './http.js'
+import { lock } from './lock.js'
+import { addressOf, CHUNK, Keeper, Store, whyNoCache } from './store.js'
+
+const HEAD_WINDOW = 2 ** 18
+const PAUSE_MS = 500 // before the second attempt
+
+/** @typedef {AsyncGenerator<Uint8Array, void, void>} Pieces */
+
+/** @param {IteratorResult<Uint8Array, void>} first @param {Pieces} rest @returns {Pieces} */
+async function* chain(first, rest) {
+  if (!first.done) yield first.value
+  yield* rest
+}
+
+export class Net {
+  fromCache = 0
+  /** @type {Store | undefined} */
+  #store
+  #release = () => {} // gives the lock back
+
+  /** @param {import('../source.js').UrlSpec} spec @param {import('../source.js').SourceOptions} options
+   * @param {import('./check.js').Check} check */
+  constructor(spec, options, check) {
+    this.spec = spec
+    this.options = options
+    this.check = check
+    this.http = new Http(spec.url, spec.request ?? {}, options.pause ?? PAUSE_MS)
+  }
+
+  get total() {
+    return this.#store?.meta?.total || this.http.total || this.http.hint
+  }
+  get received() {
+    return this.http.received
+  }
+  get cached() {
+    return this.#store?.bytes ?? 0
+  }
+
+  /** Finds the file's entry in the cache. */
+  async open() {
+    const { url, request: { method = 'GET', cache: mode = '' } = {} } = this.spec
+    const { cache } = this.options
+    if (cache === false || !/^https?:/.test(url) || method !== 'GET' || mode === 'no-store') return
+    const why = whyNoCache()
+    // In Node there is none, which nobody misses who did not ask for it.
+    if (why && (cache || !('process' in globalThis))) this.#uncached(why)
+    if (why) return
+    try {
+      this.#store = await Store.open(addressOf(url))
+      if (mode === 'reload') await this.#store.drop()
+    } catch (error) {
+      this.#uncached(error)
+    }
+  }
+
+  /** Says that there is no cache, or none from here on. @param {any} error */
+  #uncached(error) {
+    const why = error?.name === 'QuotaExceededError' ? 'the browser gives no more storage' : error?.message ?? error
+    this.options.onWarning({ kind: 'no-cache', message: `${this.spec.url} is not kept: ${why}` })
+  }
+
+  /** The file is another one now. */
+  async forget() {
+    const { url } = this.spec
+    this.http.forget()
+    await this.#store?.drop()
+    this.options.onWarning({ kind: 'changed', message: `${url} is another file now than the one that was begun` })
+  }
+
+  /** Takes the entry for what it is now. */
+  async #recall() {
+    const { integrity } = this.check
+    const meta = this.#store?.meta
+    if (integrity && meta?.integrity && meta.integrity !== integrity) await this.#store?.drop()
+    else if (meta) this.http.recall(meta)
+  }
+
+  /** Waits for another tab that downloads the file. @param {AbortSignal} signal */
+  async #wait(signal) {
+    await this.#recall()
+    const store = this.#store
+    if (!store || store.complete) return
+    this.#release = await lock(`reprise:${store.key}`, signal, this.options.onWaiting)
+    signal.throwIfAborted()
+    try {
+      await store.refresh()
+      await this.#recall()
+    } catch (error) {
+      this.#store = undefined
+      this.#uncached(error)
+    }
+    if (!this.#store || store.complete) this.#release()
+  }
+
+  /** A chunk from the cache, if it is there and sound. @param {number} at */
+  async #chunk(at) {
+    const store = this.#store
+    const index = at / CHUNK
+    if (!store?.has(index)) return undefined
+    const bytes = await store.read(index)
+    if (bytes) return bytes
+    this.options.onWarning({ kind: 'damaged', message: `a cached part of ${this.spec.url} was damaged, it is fetched again` })
+    if (this.check.hash || !this.check.integrity) return undefined
+    const hash = await this.check.start() // what was checked once is no longer the same: now all of it is hashed
+    for (let i = 0; i < index; i++) {
+      const before = await store.read(i)
+      if (!before) throw new IOError(`the cache of ${this.spec.url} vanished while it was read`, { url: this.spec.url })
+      hash?.update(before)
+    }
+    return undefined
+  }
+
+  /** @param {number} at @param {AbortSignal} signal */
+  #fetch(at, signal) {
+    return this.http.pieces(at, { end: this.#store?.next(at), wanted: () => this.check.expected, signal })
+  }
+
+  /** Begins to fetch what is missing before anything of the cache is given on, to learn whether it is still the same file.
+   * @param {AbortSignal} signal */
+  async #ahead(signal) {
+    const store = this.#store
+    while (store && !store.empty && !store.complete && store.gap) {
+      const at = store.gap * CHUNK
+      const before = await this.#chunk(at - CHUNK)
+      if (!before) continue
+      this.http.tail.put(at - CHUNK, before)
+      const rest = this.#fetch(at, signal)
+      return { at, rest, pieces: chain(await rest.next(), rest) }
+    }
+    return undefined
+  }
+
+  /** @param {AbortSignal} signal @returns {Pieces} */
+  async *pieces(signal) {
+    const { check, http } = this
+    let keeper
+    let ahead
+    try {
+      await this.#wait(signal)
+      const store = this.#store
+      if (!store?.complete || store.meta?.integrity !== check.integrity) await check.start()
+      keeper = store && new Keeper(store, () => this.#about())
+      ahead = await this.#ahead(signal)
+      let at = 0
+      for (let more = true; more && !check.end; ) {
+        const chunk = await this.#chunk(at)
+        signal.throwIfAborted()
+        if (chunk) {
+          http.tail.put(at, chunk)
+          this.fromCache += chunk.length
+          yield chunk
+          at += chunk.length
+          more = !(store?.complete && at >= (store.meta?.total ?? 0) && at >= check.expected)
+          continue
+        }
+        const end = store?.next(at) ?? 0
+        for await (const all of ahead?.at === at ? ahead.pieces : this.#fetch(at, signal)) {
+          const piece = end ? all.subarray(0, end - at) : all
+          http.tail.put(at, piece)
+          yield piece
+          if (keeper) await keeper.take(at, check.end ? piece.subarray(0, Math.max(0, check.end - at)) : piece)
+          if (keeper?.failure) keeper = this.#giveUp(keeper)
+          at += piece.length
+          if (check.end || at === end) break
+        }
+        more = at === end
+      }
+      await this.#conclude(keeper, check.end || at)
+    } finally {
+      await ahead?.rest.return()
+      await keeper?.end()
+      this.#release()
+    }
+  }
+
+  /** @returns {Partial<import('./store.js').Meta>} */
+  #about() {
+    const { etag, lastModified, total } = this.http
+    return { url: addressOf(this.spec.url), total: this.check.expected || total, done: false, etag, lastModified }
+  }
+
+  /** Keeps no more of this file, and lets others try. @param {Keeper} keeper */
+  #giveUp(keeper) {
+    this.#uncached(keeper.failure)
+    this.#release()
+    return undefined
+  }
+
+  /** Notes that the file is whole, or drops one that is not what it should be.
+   * @param {Keeper | undefined} keeper @param {number} size */
+  async #conclude(keeper, size) {
+    const store = this.#store
+    const good = this.check.judge()
+    await keeper?.end(good ? size : 0)
+    if (!good) return store?.drop()
+    if (!store || !keeper || size < this.check.expected) return
+    const { integrity = store.meta?.integrity } = this.check
+    try {
+      if (keeper.failure) throw keeper.failure
+      if (store.meta?.done && store.meta.total >= size && store.meta.integrity === integrity) return
+      await store.note({ ...this.#about(), done: true, total: size, integrity })
+    } catch (error) {
+      this.#uncached(error)
+    }
+  }
+
+  /** Fetches little more than is read, and keeps nothing. @param {AbortSignal} signal @returns {Pieces} */
+  async *head(signal) {
+    let at = 0
+    await this.#recall()
+    for (let chunk; (chunk = await this.#chunk(at)); ) {
+      signal.throwIfAborted()
+      this.http.tail.put(at, chunk)
+      this.fromCache += chunk.length
+      yield chunk
+      at += chunk.length
+    }
+    if (this.#store?.complete) return
+    for await (const piece of this.http.pieces(at, { window: HEAD_WINDOW, wanted: () => 0, signal })) {
+      this.http.tail.put(at, piece)
+      yield piece
+      at += piece.length
+    }
+  }
+}
