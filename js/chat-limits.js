@@ -2,8 +2,8 @@
 // could blow up is refused before it runs; every value is measured when it is made.
 import { FormatError } from './errors.js'
 
-/** Milliseconds; characters of a text, of a list as it would be written, and of all that is made; elements of a list, and
- * of one to be sorted; depth of steps and of data; characters of a template, and of white space in a row in it. */
+/** Milliseconds; characters of a text, of a list as it would be written, and of all that is made; elements of a list,
+ * and of one to be sorted; depth of steps and of data; characters of a template, and of white space in a row in it. */
 export const LIMITS = {
   ms: 500,
   characters: 2 ** 21,
@@ -50,8 +50,16 @@ export class Budget {
     this.#left = limits.allCharacters
   }
 
-  enter() {
+  get depth() {
+    return this.#depth
+  }
+
+  step() {
     if (++this.#steps % STEPS_A_LOOK === 0) this.#look()
+  }
+
+  enter() {
+    this.step()
     if (++this.#depth > this.#limits.depth) throw tooMuch(`steps more than ${this.#limits.depth} deep`)
   }
 
@@ -68,6 +76,11 @@ export class Budget {
       this.pay(count * 8)
     }
     return value
+  }
+
+  /** @param {number} depth where a loop that is left or goes on began */
+  backTo(depth) {
+    this.#depth = depth
   }
 
   #look() {
