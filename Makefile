@@ -27,7 +27,7 @@ FLAGS_simd128 := -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint -DRP_HAVE_SIM
 small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/%,$1),,$(if $(filter src/quant.c,$1),-Os,-Oz))
 # A stack overflow traps, memory grows by what is asked. emmalloc is smaller than dlmalloc, but answers a request that
 # goes past 4 GB with a block that is not there.
-WASM_LINK := -O3 --no-entry -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_HEAP=64KB \
+WASM_LINK := -O3 --no-entry -Wl,--stack-first -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_HEAP=64KB \
 	-sSTACK_SIZE=1MB -sMALLOC=dlmalloc
 # The SIMD kernels are written for WebAssembly; natively they go through SIMDe, which wants SSE4 on x86-64.
 SIMD_NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)

@@ -58,16 +58,15 @@ export class Channel {
 
   /** @param {Call} call @param {{ id: number, event: string, detail: any, ask?: number }} message */
   async #event(call, { id, event, detail, ask }) {
-    let answer
     try {
-      answer = await call.on[event]?.(detail)
+      const answer = await call.on[event]?.(detail)
+      if (ask !== undefined) this.#post({ id, ask, value: answer?.transfer ? answer.value : answer }, answer?.transfer)
     } catch (error) {
-      // The model must not wait for a listener that failed; the listener's page hears of it as of any other error.
-      queueMicrotask(() => {
-        throw error
-      })
+      if (ask === undefined) throw error // a listener's own affair: the page hears of it as of any other error
+      this.#cancel(id)
+      this.#forget(id)
+      call.reject(error)
     }
-    if (ask !== undefined) this.#post({ id, ask, value: answer?.transfer ? answer.value : answer }, answer?.transfer)
   }
 
   /** @param {number} id */

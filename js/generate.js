@@ -53,6 +53,8 @@ function readOptions(params, model) {
     options[name] ??= value
     if (typeof options[name] !== 'number') throw new ArgumentError(`${name} is ${options[name]}, want a number`)
   }
+  for (const name of Object.keys(params.sampling))
+    if (!(name in SAMPLING) && name !== 'seed' && name !== 'logitBias') throw new ArgumentError(`there is no option ${name}`)
   const seed = params.sampling.seed ?? Math.floor(Math.random() * 2 ** 32)
   if (!Number.isSafeInteger(seed) || seed < 0) throw new ArgumentError(`seed is ${seed}, want an integer from 0 to 2^53 - 1`)
   const { maxTokens = params.policy === 'shift' ? model.plan.context : Infinity, top = 0 } = params

@@ -124,7 +124,9 @@ export async function loadModel(source, options, { signal, progress }) {
   const initial = Math.min(32, memory / PAGE_BYTES)
   const engine = (await Engine.create(build, new WebAssembly.Memory({ initial, maximum: memory / PAGE_BYTES }))).open()
   const model = new LoadedModel(engine, described)
-  model.ready = feedAll(model, source, kept, iterator, progress)
+  let loaded = 0
+  for (const piece of kept.splice(0)) loaded += feedPiece(engine, piece)
+  model.ready = feedRest(model, source, loaded, iterator, progress)
   model.ready.catch((error) => {
     model.failure = error
     model.arrived.fire()
@@ -132,26 +134,28 @@ export async function loadModel(source, options, { signal, progress }) {
   return model
 }
 
-/** @param {LoadedModel} model @param {Source} source @param {Uint8Array[]} kept @param {AsyncIterator<Uint8Array>} iterator
+/** @param {Engine} engine @param {Uint8Array} piece */
+function feedPiece(engine, piece) {
+  for (let used = 0; used < piece.length; ) used += engine.feed(piece.subarray(used))
+  return piece.length
+}
+
+/** @param {LoadedModel} model @param {Source} source @param {number} loaded @param {AsyncIterator<Uint8Array>} iterator
  * @param {(progress: any) => void} progress */
-async function feedAll(model, source, kept, iterator, progress) {
+async function feedRest(model, source, loaded, iterator, progress) {
   const { engine, info } = model
   const pause = pacer(4)
-  let loaded = 0
   let told = 0
-  const take = async (/** @type {Uint8Array} */ piece) => {
-    for (let used = 0; used < piece.length; ) used += engine.feed(piece.subarray(used))
-    loaded += piece.length
-    model.arrived.fire()
-    if (performance.now() - told > TELL_MS) {
-      progress({ phase: 'weights', loaded, total: info.fileBytes, fromCache: source.fromCache })
-      told = performance.now()
-    }
-    await pause()
-  }
   try {
-    for (const piece of kept.splice(0)) await take(piece)
-    for (let next; !(next = await iterator.next()).done; ) await take(next.value)
+    for (let next; !(next = await iterator.next()).done; ) {
+      loaded += feedPiece(engine, next.value)
+      model.arrived.fire()
+      if (performance.now() - told > TELL_MS) {
+        progress({ phase: 'weights', loaded, total: info.fileBytes, fromCache: source.fromCache })
+        told = performance.now()
+      }
+      await pause()
+    }
     engine.finish()
     model.lastByteAt = performance.now()
     model.arrived.fire()
