@@ -130,7 +130,7 @@ js/wasm/reprise-%.wasm:
 	@$(EMCC) $(FLAGS_$*) $(WASM_LINK) $^ -o $@
 
 # For pages: no terminal program, and a memory that JavaScript makes, with what rp_model_plan says as its maximum.
-PAGE_LINK := -Oz $(filter-out -O3 -sSTACK_SIZE=% -sINITIAL_HEAP=% -sMALLOC=%,$(WASM_LINK)) -sMALLOC=none -sSTACK_SIZE=64KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
+PAGE_LINK := -Oz $(filter-out -O3 -sSTACK_SIZE=% -sINITIAL_HEAP=% -sMALLOC=%,$(WASM_LINK)) -sMALLOC=none -sSTACK_SIZE=32KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
 page = $(filter-out %/choose.o,$(call engine,$1)) $(call objects,$1,$(PAGE))
 js/wasm/page-scalar.wasm: $(call page,scalar)
 js/wasm/page-simd128.wasm: $(call page,simd128)
@@ -194,6 +194,10 @@ build/lint/%.c.ok: %.c .clang-tidy $(wildcard src/*.h src/*/*.h) | tools-check
 tests/node_modules/.package-lock.json: tests/package-lock.json tests/.npmrc
 	@echo "  NPM   tests"
 	@cd tests && npm ci --loglevel=error >/dev/null && touch node_modules/.package-lock.json
+
+.PHONY: package
+package: wasm tests/node_modules/.package-lock.json ## make the npm package in build/package
+	@node js/pack.js build/package
 
 # The package's run-time dependencies, unmodified, with their licences, beside the scripts that import them.
 js/lazy/.done: tests/node_modules/.package-lock.json

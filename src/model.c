@@ -237,7 +237,8 @@ rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_pl
         .isa = m->kernels->isa,
     };
     fits = fits && rp_mul(kv, sequences, &kv) && rp_mul(kv, sessions, &plan->kv);
-    scratch += (uint64_t)m->config.vocab * RP_SAMPLER_BYTES; /* below 2^29 */
+    scratch += (uint64_t)m->config.vocab * RP_SAMPLER_BYTES + RP_SAMPLER_FIXED; /* below 2^32 */
+    scratch += 3 * (uint64_t)rp_tokenizer_longest(m->tokenizer) + RP_TEXT_FIXED;
     fits = fits && rp_mul(scratch, sessions, &plan->scratch) && rp_add(plan->scratch, m->staging_bytes, &plan->scratch);
     fits = fits && rp_add(plan->weights, plan->vocabulary, &plan->total) &&
            rp_add(plan->total, plan->kv, &plan->total) && rp_add(plan->total, plan->scratch, &plan->total) &&

@@ -14,8 +14,10 @@ enum {
     RP_DEFAULT_CHUNK = 64,
     RP_WAVE = 512, /* positions that go through a visit before the next visit's turn comes */
     RP_DEFAULT_CONTEXT = 2048,
-    RP_SAMPLER_BYTES = 12, /* of a sampler, for each entry of the vocabulary (sampler.c) */
-    RP_KEY_SIZE = 128,     /* longest metadata key or tensor name that we make */
+    RP_SAMPLER_BYTES = 21,       /* of a sampler with everything on, for each entry of the vocabulary (sampler.c) */
+    RP_SAMPLER_FIXED = 10 << 10, /* besides: itself and histories of the default lengths */
+    RP_TEXT_FIXED = 4 << 10,     /* of a text: itself and its stops; besides three times the longest token */
+    RP_KEY_SIZE = 128,           /* longest metadata key or tensor name that we make */
 };
 
 typedef enum rp_activation { RP_SILU, RP_GELU } rp_activation;

@@ -120,9 +120,10 @@ typedef struct rp_plan_options {
 
 /* All in bytes. total is the sum of the four parts before it. */
 typedef struct rp_plan {
-    uint64_t weights;    /* as laid out for `isa`, padding included */
-    uint64_t kv;         /* KV caches of all sessions */
-    uint64_t scratch;    /* activations, logits, a sampler a session, staging while loading */
+    uint64_t weights; /* as laid out for `isa`, padding included */
+    uint64_t kv;      /* KV caches of all sessions */
+    uint64_t
+        scratch; /* activations, logits, a sampler (histories of the default lengths) and a text a session, staging */
     uint64_t vocabulary; /* header bytes and tokenizer tables */
     uint64_t adapters;
     uint64_t total;

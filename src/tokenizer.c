@@ -125,6 +125,10 @@ static rp_status drop_guards(rp_encoder *encoder, const char **text, size_t *siz
     return RP_OK;
 }
 
+size_t rp_tokenizer_longest(const rp_tokenizer *tokenizer) {
+    return tokenizer->longest;
+}
+
 static rp_status encode(rp_encoder *encoder, const char *text, size_t size, unsigned flags, rp_error *err) {
     const rp_tokenizer *tokenizer = encoder->tokenizer;
     bool bos = (flags & RP_TOKENIZE_BOS) && tokenizer->add_bos;

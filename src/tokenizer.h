@@ -13,6 +13,7 @@ rp_status rp_tokenizer_open(rp_tokenizer **tokenizer, const rp_gguf *gguf, rp_me
 void rp_tokenizer_close(rp_tokenizer *tokenizer);
 uint64_t rp_tokenizer_bytes(const rp_tokenizer *tokenizer); /* held, besides the header */
 uint32_t rp_tokenizer_vocab(const rp_tokenizer *tokenizer);
+size_t rp_tokenizer_longest(const rp_tokenizer *tokenizer); /* bytes of the longest token */
 
 /* The rp_tokenize, rp_token_* functions of reprise.h, on a tokenizer. Scratch comes from `memory` and goes back. */
 rp_status rp_tokenizer_encode(rp_tokenizer *tokenizer, const char *text, size_t size, unsigned flags, int32_t *ids,

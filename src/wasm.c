@@ -92,7 +92,12 @@ EXPORT(page_size) size_t page_size(const page *p) {
 
 EXPORT(page_feed) int page_feed(page *p, const void *bytes, size_t size) {
     size_t used;
-    return page_took(p, rp_model_feed(p->model, bytes, RP_MIN(size, INT32_MAX), &used, &p->err)) ? (int)used : -1;
+    bool had_header = rp_model_load_state(p->model) != RP_LOAD_HEADER;
+    if (!page_took(p, rp_model_feed(p->model, bytes, RP_MIN(size, INT32_MAX), &used, &p->err)))
+        return -1;
+    if (!had_header)
+        p->header_gaps = page_heap_gaps();
+    return (int)used;
 }
 
 EXPORT(page_load_state) int page_load_state(const page *p) {

@@ -16,8 +16,8 @@ enum {
     PAGE_TOP = 64,                /* most ids that logits_top gives */
     PAGE_FEED_BYTES = 1 << 20,    /* what JavaScript takes for pieces of the file, as the plan counts it */
     PAGE_TEXT_BYTES = 64 << 10,   /* and for texts */
-    PAGE_TEXT_PER_POSITION = 160, /* tokenizing a text that fills the context: scratch, ids twice */
-    PAGE_SLACK_BYTES = 256 << 10, /* of the allocator */
+    PAGE_TEXT_PER_POSITION = 512, /* tokenizing a text that fills the context, and its ids */
+    PAGE_SLACK_BYTES = 128 << 10, /* JSON, options, stop texts, the heap's own */
 };
 
 /* One model and the results of the last call about it. */
@@ -34,10 +34,13 @@ typedef struct page {
     int32_t top[PAGE_TOP];
     float logprobs[PAGE_TOP];
     char key[17];
+    uint64_t header_gaps; /* page_heap_gaps when the header was understood */
 } page;
 
 /* Remembers a status; true for RP_OK. */
 bool page_took(page *p, rp_status status);
+/* wasm_heap.c: bytes below the last block that no block holds. */
+uint64_t page_heap_gaps(void);
 /* A result with a size, or NULL. */
 const void *page_gave(page *p, const void *bytes, size_t size);
 

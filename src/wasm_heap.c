@@ -1,13 +1,18 @@
 /* The page's malloc and free: first fit, spans in the order of their addresses, neighbours joined. A page takes few and large
  * blocks and knows before what it will need (page_plan), so that the heap must be tight and small rather than quick. Memory is asked
  * for by the page of 64 KiB, never more than a block needs. */
-#ifdef __wasm__
-#include "base.h"
+#include "wasm.h"
+
+#ifndef __wasm__
+uint64_t page_heap_gaps(void) {
+    return 0;
+}
+#else
 
 typedef struct span {
     size_t size; /* with this header, a multiple of 16 */
     struct span *next;
-    size_t unused[2];
+    size_t open, taken; /* of the list's head: it was made; bytes in all blocks */
 } span;
 
 enum { WASM_PAGE = 65536, MOST_PAGES = 65535 }; /* one less than there are addresses for: the heap's end is one, too */
@@ -23,6 +28,15 @@ static span *free_list(void) {
 
 static size_t memory_end(void) {
     return __builtin_wasm_memory_size(0) * WASM_PAGE;
+}
+
+uint64_t page_heap_gaps(void) {
+    span *last = free_list();
+    size_t taken = last->taken, start = (size_t)(last + 1);
+    while (last->next)
+        last = last->next;
+    bool at_end = (char *)last + last->size == (char *)memory_end();
+    return memory_end() - (at_end ? last->size : 0) - start - taken;
 }
 
 /* Puts a span into the list and joins it with its neighbours. */
@@ -72,6 +86,7 @@ static void *take(size_t size) {
             at->next = rest;
         }
         before->next = at->next;
+        free_list()->taken += at->size;
         return at + 1;
     }
     return NULL;
@@ -80,9 +95,9 @@ static void *take(size_t size) {
 /* What lies between the list's head and the end of the first memory is free. */
 static void open_heap(void) {
     span *head = free_list(), *first = head + 1;
-    if (head->unused[0])
+    if (head->open)
         return;
-    head->unused[0] = 1;
+    head->open = 1;
     first->size = memory_end() - (size_t)first;
     give(first);
 }
@@ -97,7 +112,10 @@ void *malloc(size_t bytes) {
 }
 
 void free(void *block) {
-    if (block)
-        give((span *)block - 1);
+    if (!block)
+        return;
+    span *freed = (span *)block - 1;
+    free_list()->taken -= freed->size;
+    give(freed);
 }
 #endif

@@ -146,13 +146,13 @@ EXPORT(page_info) const char *page_info(page *p) {
 extern char __heap_base; /* where static data and the stack end */
 #endif
 
-/* What a page takes besides what the engine counts. */
-static uint64_t runtime_bytes(uint64_t context) {
+/* What a page takes besides what the engine counts. Later blocks may not fit into the gaps that parsing the header left. */
+static uint64_t runtime_bytes(const page *p, uint64_t context) {
     uint64_t bytes = PAGE_FEED_BYTES + PAGE_TEXT_BYTES + PAGE_SLACK_BYTES + context * PAGE_TEXT_PER_POSITION;
 #ifdef __wasm__
     bytes += (uintptr_t)&__heap_base;
 #endif
-    return bytes;
+    return bytes + p->header_gaps;
 }
 
 EXPORT(page_plan)
@@ -164,7 +164,7 @@ const char *page_plan(page *p, uint32_t context, int kv_type, uint32_t chunk, ui
         options.adapter_bytes = extra < 0x1p53 ? (uint64_t)extra : UINT64_C(1) << 53;
     if (!page_took(p, rp_model_plan(p->model, &options, &plan, &p->err)))
         return page_gave(p, NULL, 0);
-    uint64_t runtime = runtime_bytes(plan.context);
+    uint64_t runtime = runtime_bytes(p, plan.context);
     start(p);
     add(p, "{");
     add_number(p, "weights", plan.weights);
