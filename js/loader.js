@@ -34,7 +34,7 @@ async function readHeader(pieces, build) {
 function describe(head, options) {
   const info = head.info()
   const template = head.string('tokenizer.chat_template')
-  Object.assign(info, { name: head.string('general.name'), license: head.string('general.license'), chat: !!template })
+  Object.assign(info, { isa: head.layout.isa[info.isa], name: head.string('general.name'), license: head.string('general.license'), chat: !!template })
   const sessions = options.sessions ?? 1
   const bytes = (/** @type {number} */ count) => Math.ceil(head.plan({ ...options, sessions: count }).total / PAGE_BYTES) * PAGE_BYTES
   const memory = bytes(sessions)

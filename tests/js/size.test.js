@@ -1,0 +1,53 @@
+// What a page downloads before any weights: one WebAssembly build and every script that is imported without being asked for, as
+// they lie in the package. What is loaded only when used is printed beside it.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { ROOT } from './lib/cli.js';
+
+const PACKAGE = join(ROOT, 'build/package');
+const MOST = 100_000;
+
+const read = (file) => readFileSync(join(PACKAGE, file), 'utf8');
+const gzipped = (file) => gzipSync(readFileSync(join(PACKAGE, file)), { level: 9 }).length;
+
+/** Files that a script names in one way or the other: `import … from './x.js'`, or `import('./x.js')` and new URL. */
+function imports(file, isLazy) {
+  const pattern = isLazy ? /\bimport\(\s*['"](\.[^'"]+)['"]/g : /^\s*(?:import|export)\b[^'"()]*['"](\.[^'"]+)['"]/gm;
+  return [...read(file).matchAll(pattern)].map(([, to]) => normalize(join(dirname(file), to)));
+}
+
+function reach(starts) {
+  const seen = new Set();
+  for (const queue = [...starts]; queue.length;) {
+    const file = queue.pop();
+    if (seen.has(file)) continue;
+    seen.add(file);
+    queue.push(...imports(file, false));
+  }
+  return [...seen].sort();
+}
+
+const needed = reach(['index.js', 'worker.js']);
+
+test('one build and the scripts that are always loaded fit into 100 KB', () => {
+  assert.ok(existsSync(PACKAGE), 'make package first');
+  const scripts = needed.reduce((sum, file) => sum + gzipped(file), 0);
+  const builds = ['scalar', 'simd128'].map((isa) => gzipped(`wasm/page-${isa}.wasm`));
+  console.log(`\n${needed.length} scripts ${scripts} bytes, page-scalar.wasm ${builds[0]}, page-simd128.wasm ${builds[1]} (gzip -9)`);
+  const lazy = reach(needed.flatMap((file) => imports(file, true))).filter((file) => !needed.includes(file));
+  console.log(`loaded when used: ${lazy.map((file) => `${file} ${gzipped(file)}`).join(', ')}`);
+  assert.ok(lazy.length > 5);
+  assert.ok(scripts + Math.max(...builds) <= MOST, `${scripts + Math.max(...builds)} bytes`);
+});
+
+test('the package holds what its scripts import, and nothing loads from another host', () => {
+  const all = reach([...needed, ...needed.flatMap((file) => imports(file, true)), 'bin/reprise.js']);
+  assert.equal(all.filter((file) => !existsSync(join(PACKAGE, file))), []);
+  const bare = all.filter((file) => !file.startsWith('lazy/')).flatMap((file) => [...read(file).matchAll(/(?:from|import\()\s*['"]([^.'"][^'"]*)['"]/g)].map(([, name]) => name));
+  assert.equal([...new Set(bare)].filter((name) => !name.startsWith('node:')), []);
+});
+
+test.run();
