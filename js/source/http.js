@@ -97,7 +97,6 @@ export class Http {
   hint = 0
   received = 0
   tail = new Tail()
-  #refused = 0 // requests that got no answer at all, in a row
   #plain = false // Range does not work here
 
   /** @param {string} url @param {any} request fields of a RequestInit @param {number} pause milliseconds before the second attempt */
@@ -170,23 +169,28 @@ export class Http {
     return origin === undefined || new URL(this.url).origin === origin
   }
 
-  /** Sends one request for byte `at` and those behind it.
-   * @param {number} at @param {number} to 0: all @param {AbortSignal} signal */
-  async #ask(at, to, signal) {
+  /** Sends one request for byte `at` and those behind it. One that gets no answer at all may have wanted a preflight (of the
+   * server, or of another that it was redirected to): then it is sent once more with less.
+   * @param {number} at @param {number} to 0: all @param {AbortSignal} signal
+   * @returns {Promise<{ read(at: number): Promise<Bytes | undefined>, cancel(): void } | undefined>} */
+  async #ask(at, to, signal, certain = at > 0 && this.#near && /^"/.test(this.etag), plain = this.#plain) {
     const headers = new Headers(this.request.headers)
     headers.delete('Range')
-    const certain = at > 0 && this.#near && !this.#refused && /^"/.test(this.etag)
     const from = certain ? at : this.tail.start(at)
-    const ranged = !this.#plain && (from > 0 || to > 0) && (this.#near || this.#refused < ATTEMPTS - 1)
+    const ranged = !plain && (from > 0 || to > 0)
     if (ranged) headers.set('Range', `bytes=${from}-${to ? to - 1 : ''}`)
     if (ranged && certain) headers.set('If-Range', this.etag)
-    this.#refused++
-    const response = await fetch(this.url, { ...this.request, headers, signal })
-    this.#refused = 0
+    let response
+    try {
+      response = await fetch(this.url, { ...this.request, headers, signal })
+    } catch (error) {
+      if (signal.aborted || !ranged || (this.#near && !certain)) throw error
+      return this.#ask(at, to, signal, false, !certain)
+    }
     const body = openBody(response)
     try {
       const start = this.#check(response, at, from, ranged)
-      return start === undefined ? body.cancel() : this.#after(body, start)
+      return start === undefined ? void body.cancel() : this.#after(body, start)
     } catch (error) {
       body.cancel()
       throw error
