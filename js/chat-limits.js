@@ -135,7 +135,7 @@ export class Budget {
     const [first, second] = args.map(({ value }) => value)
     if (name === 'tojson') this.#checkJSON(on, named)
     else if (name === 'join') this.#checkJoin(on, `${first ?? named.separator?.value ?? ''}`)
-    else if (['sort', 'dictsort', 'map'].includes(name)) this.#checkSort(name, on, [...args, ...Object.values(named)])
+    else if (['sort', 'dictsort', 'map'].includes(name)) this.#checkSort(name, on, [...args, named.attribute ?? on])
     else if (typeof on.value === 'string') {
       if (name === 'indent') this.#checkIndent(on.value, Number(first ?? named.width?.value ?? 4))
       else if (name === 'split') this.#checkSplit(on.value, first)
@@ -151,7 +151,7 @@ export class Budget {
     const separators = named.separators?.value
     let between = 0
     if (Array.isArray(separators)) for (const { value } of separators) between += `${value}`.length
-    this.pay(weight + nodes * (between + (width ? 1 + width * (depth + 1) : 0)))
+    this.pay((named.ensure_ascii?.value ? 2 : 1) * weight + nodes * (between + (width ? 1 + width * (depth + 1) : 0)))
   }
 
   /** @param {Value} on @param {string} separator */

@@ -22,7 +22,7 @@ const CONSTANTS = { true: true, false: false, none: null, True: true, False: fal
 
 /** Every error of a template is a FormatError; a conversation that it refuses is an ArgumentError.
  * @param {any} error */
-export function asOurs(error) {
+function asOurs(error) {
   if (error instanceof FormatError || error instanceof ArgumentError) return error
   return new FormatError(`chat template: ${error?.message ?? error}`)
 }
@@ -147,7 +147,8 @@ export class Run {
       const inner = new this.#jinja.Environment(scope)
       const names = loopvar.type === 'TupleLiteral' ? loopvar.value : [loopvar]
       const values = loopvar.type === 'TupleLiteral' ? item.value : [item]
-      if (!Array.isArray(values) || values.length !== names.length) throw new FormatError('chat template: cannot unpack an item')
+      if (!Array.isArray(values) || values.length !== names.length)
+        throw new FormatError(`chat template: an item of a loop is not ${names.length} values`)
       for (const [i, { value: name }] of names.entries()) inner.setVariable(name, values[i])
       return inner
     }
@@ -240,7 +241,8 @@ export class Run {
       return node.key ? { ...node, value: held(value) } : held(value)
     }
     const callee = { ...alias, value: name }
-    const call = isCall || name === 'default' ? { type: 'CallExpression', callee, args: (filter.args ?? []).map(hold) } : filter
+    const passed = (filter.args ?? []).map(hold)
+    const call = isCall || name === 'default' ? { type: 'CallExpression', callee, args: passed } : filter
     const isText = this.#values.isText(operand) && !AS_IT_IS.has(name)
     const on = isText ? this.#values.clean(operand) : operand
     this.#budget.check(name, on, args, named)
@@ -264,11 +266,12 @@ export class Run {
     const on = this.#values.clean(object)
     const own = typeof on.value === 'string' ? METHODS.get(name) : undefined
     if (own) {
-      const method = (/** @type {Value[]} */ args) => new this.#types.string(own(on.value, ...args.map((arg) => arg.value)))
+      const method = (/** @type {Value[]} */ args) => new this.#types.string(own(on.value, args[0]?.value))
       return this.#method(name, on, isText, method)
     }
     const result = this.#plain({ ...node, object: held(on), property }, scope)
-    if (typeof result.value !== 'function' || on.value?.get?.(name) === result) return this.#values.made(result, isText, [on])
+    const isOwn = on.value instanceof Map && on.value.get(name) === result
+    if (isOwn || typeof result.value !== 'function') return this.#values.made(result, isText, [on])
     return this.#method(name, on, isText, result.value)
   }
 

@@ -1,5 +1,5 @@
-// The library's values of one rendering, and which of its strings are texts: strings of a conversation and what is made of
-// them. A text's value has its guards (chat-guard.js); beside it its clean spelling is kept, for tests and methods.
+// The library's values of one rendering, and which of its strings are texts: strings of a conversation and what is made
+// of them. A text's value has its guards (chat-guard.js); beside it its clean spelling is kept, for tests and methods.
 import { GUARD, withoutGuards } from './chat-guard.js'
 import { ArgumentError } from './errors.js'
 

@@ -3,7 +3,7 @@
 // read as control tokens (chat-run.js). Parsed and run by @huggingface/jinja, which is loaded by who calls this.
 import { Guard } from './chat-guard.js'
 import { LIMITS } from './chat-limits.js'
-import { asOurs, Run } from './chat-run.js'
+import { Run } from './chat-run.js'
 import { ArgumentError, FormatError } from './errors.js'
 
 export { withoutGuards } from './chat-guard.js'
@@ -79,10 +79,32 @@ export function compileTemplate(jinja, source, limits) {
   if (source.length > most.source) throw new FormatError(`chat template: it has more than ${most.source} characters`)
   if (new RegExp(`\\s{${most.space + 1}}`).test(source)) // which the library reads in quadratic time
     throw new FormatError(`chat template: it has more than ${most.space} characters of white space in a row`)
+  /** @type {{ value: string }[]} */
+  let tokens = []
   try {
-    const tokens = jinja.tokenize(source, { lstrip_blocks: true, trim_blocks: true })
+    tokens = jinja.tokenize(source, { lstrip_blocks: true, trim_blocks: true })
     return new ChatTemplate(jinja, jinja.parse(tokens), most)
   } catch (error) {
-    throw asOurs(error)
+    const what = error instanceof TypeError ? 'it ends too early' : /** @type {any} */ (error).message
+    throw new FormatError(`chat template: ${what}${near(jinja, tokens)}`)
   }
+}
+
+/** Where the parser stopped: what it read last.
+ * @param {import('./chat-run.js').Jinja} jinja @param {{ value: string }[]} tokens */
+function near(jinja, tokens) {
+  let last = -1
+  const watched = new Proxy(tokens, {
+    get: (target, key) => {
+      if (typeof key === 'string' && /^\d+$/.test(key)) last = Math.max(last, Number(key))
+      return Reflect.get(target, key)
+    },
+  })
+  try {
+    if (tokens.length < 2 ** 14) jinja.parse(watched)
+  } catch {
+    const words = tokens.slice(Math.max(0, last - 4), last + 1).map(({ value }) => value)
+    return `, near ${JSON.stringify(words.join(' ').slice(-60))}`
+  }
+  return ''
 }

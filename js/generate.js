@@ -9,7 +9,7 @@ const SLICE_MS = 8 // of work between two looks at the messages
 const TELL_MS = 50 // between two progress events
 
 /** The terminal program's defaults. Zero is "off". */
-const SAMPLING = {
+export const SAMPLING = {
   temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05, typicalP: 0, repeatPenalty: 0, presencePenalty: 0, frequencyPenalty: 0,
   penaltyLast: 0, dryMultiplier: 0, dryBase: 0, dryAllowed: 0, dryLast: 0, mirostatTau: 0, mirostatEta: 0,
 }

@@ -96,18 +96,28 @@ export interface Warning {
   message: string
 }
 
-export interface Plan {
+/** What a model takes in WebAssembly memory, in bytes. */
+export interface MemoryPlan {
+  /** In all: the most that it can ever take. */
+  memory: number
+  weights: number
+  /** KV caches of all sessions; of one token. */
+  kv: number
+  kvPerToken: number
+  kvType: 'f16' | 'f32' | 'q8_0'
+  /** Positions of a session. */
+  context: number
+  /** Sessions that were planned, and what one more would take. */
+  sessions: number
+  sessionBytes: number
+}
+
+export interface Plan extends MemoryPlan {
   /** Bytes of the file, and how many of them are cached. */
   file: number
   cached: number
   /** Bytes still to be fetched. */
   download: number
-  /** Bytes of WebAssembly memory, at most, and what they are for. */
-  memory: number
-  weights: number
-  kv: number
-  kvPerToken: number
-  context: number
   /** What the browser says is left for this origin; undefined when it does not say. */
   storage?: number
   verdict: {
@@ -144,6 +154,8 @@ export interface ModelInfo {
   types: { type: string; bytes: number; tensors: number }[]
   /** Whether the file has a chat template. */
   chat: boolean
+  /** Whether the embedding is the output projection, too. */
+  tied: boolean
   isa: 'scalar' | 'simd128' | 'relaxed'
   bos: number
   eos: number
@@ -176,7 +188,7 @@ export class Model extends EventTarget {
   static load(source: Source, options?: LoadOptions): Promise<Model>
 
   readonly info: ModelInfo
-  readonly plan: Plan
+  readonly plan: MemoryPlan
   /** Resolves at the last byte, verified; rejects when the load fails or is aborted. Need not be awaited. */
   readonly ready: Promise<void>
   /** Bytes of WebAssembly memory now. Never above `plan.memory`. */

@@ -40,7 +40,7 @@ function describe(head, options) {
   const memory = bytes(sessions)
   const sessionBytes = bytes(sessions + 1) - memory
   const { weights, kv, kvPerToken, context } = head.plan(options)
-  const plan = { memory, weights, kv, kvPerToken, context, sessions, sessionBytes, kvType: options.kvType }
+  const plan = { memory, weights, kv, kvPerToken, context, sessions, sessionBytes, kvType: options.kvType ?? 'f16' }
   return { info, template, plan }
 }
 

@@ -13,7 +13,8 @@ export class RepriseElement extends Base {
   /** @type {SharedModel | null} */ #shared = null
   /** @type {import('../index.js').Model | null} */ #model = null
   /** @type {AbortController | null} */ running = null
-  root = this.attachShadow({ mode: 'open', delegatesFocus: true })
+  /** A label of a form's field focuses it. */
+  root = this.attachShadow({ mode: 'open', delegatesFocus: 'formAssociated' in this.constructor })
   bar = make('progress', { part: 'progress', 'aria-label': 'Loading the model', hidden: true })
   status = make('p', { part: 'status' })
   announcement = make('p', { class: 'hidden', role: 'status' })

@@ -40,6 +40,11 @@ export class RepriseChat extends RepriseElement {
     this.#input.disabled = this.#send.disabled = this.hasAttribute('disabled')
   }
 
+  /** @param {FocusOptions} [options] */
+  focus(options) {
+    this.#input.focus(options)
+  }
+
   /** The conversation, system message first. */
   get messages() {
     const system = this.getAttribute('system')
