@@ -16,7 +16,7 @@ export class RepriseComplete extends RepriseElement {
   #typed = make('span')
   #suggestion = make('span', { part: 'suggestion' })
   #mirror = make('div', { class: 'mirror', 'aria-hidden': 'true' }, this.#typed, this.#suggestion)
-  #accept = make('button', { part: 'accept', type: 'button', hidden: true }, 'Take it')
+  #accept = make('button', { part: 'accept', type: 'button', hidden: true }, 'Take it (Tab)')
   #hint = make('p', { part: 'hint', id: 'hint', class: 'hidden' }, 'Tab takes what is offered, Escape declines it.')
   #timer = 0
   #touched = false

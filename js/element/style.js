@@ -87,7 +87,12 @@ progress { display: block; width: 100%; height: 0.375rem; accent-color: var(--ac
 [part~='foot'] { position: relative; display: flex; flex-wrap: wrap; gap: 0.25rem 0.75rem; align-items: center; min-height: 2.25rem; padding-top: 0.25rem; }
 [part~='foot'] button { min-height: 2rem; padding: 0.125rem 0.75rem; }
 [part~='foot'] progress { width: 8rem; }
-@media (prefers-color-scheme: dark) { :host { --accent: var(--reprise-accent, #6ccab6); --on-accent: var(--reprise-on-accent, #06231e); } }
+@supports (color: light-dark(#000, #fff)) {
+  :host {
+    --accent: var(--reprise-accent, light-dark(#0b665a, #6ccab6));
+    --on-accent: var(--reprise-on-accent, light-dark(#fff, #06231e));
+  }
+}
 `
 
 /** @type {CSSStyleSheet | undefined} */

@@ -11,6 +11,7 @@ export class Alternatives {
   #index = -1
   #pinned = false
   #timer = 0
+  #quiet = false
   #popover = h('div', { class: 'alternatives', id: `alternatives-${++popovers}`, hidden: true })
 
   /** @param {import('./passage.js').Passage} passage
@@ -22,7 +23,7 @@ export class Alternatives {
     element.after(this.#popover)
     element.addEventListener('pointerover', (event) => this.#hover(event))
     element.addEventListener('click', (event) => this.#click(event))
-    element.addEventListener('focusin', (event) => this.#show(this.#indexOf(event.target)))
+    element.addEventListener('focusin', (event) => !this.#quiet && this.#show(this.#indexOf(event.target)))
     element.addEventListener('keydown', (event) => this.#key(event))
     this.#popover.addEventListener('keydown', (event) => this.#listKey(event))
     this.#popover.addEventListener('pointerenter', () => clearTimeout(this.#timer))
@@ -30,6 +31,13 @@ export class Alternatives {
       part.addEventListener('pointerleave', () => this.#leave())
       part.addEventListener('focusout', (event) => this.#focusLeft(event))
     }
+  }
+
+  /** Moves the focus to a token and shows nothing. @param {number} index */
+  focus(index) {
+    this.#quiet = true
+    this.#move(index)
+    this.#quiet = false
   }
 
   hide() {
@@ -137,13 +145,12 @@ export class Alternatives {
   }
 
   #list(token, index) {
-    const pickable = this.#passage.base >= 0
     return h('ul', { 'aria-label': 'Likely here' }, ...token.top.slice(0, 7).map((alternative) => {
       const p = Math.exp(alternative.logprob), current = alternative.id === token.id
       const bar = h('span', { class: 'bar' })
       bar.style.inlineSize = `${(p * 100).toFixed(1)}%`
       return h('li', {}, h('button', {
-        type: 'button', 'aria-current': current ? 'true' : null, disabled: !pickable, on: {
+        type: 'button', 'aria-current': current ? 'true' : null, on: {
           click: () => {
             this.hide()
             this.#onPick(index, alternative)

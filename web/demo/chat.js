@@ -133,16 +133,16 @@ export class Chat {
   async #pick(index, alternative) {
     await this.#writer.stop()
     const message = /** @type {ChatMessage} */ (this.#messages.at(-1)), { passage } = message
-    if (passage.base < 0) return
+    const { position, top } = passage.tokens[index]
     try {
-      await this.#session.rewind({ tokens: passage.base + index })
+      await this.#session.rewind({ tokens: position })
       await this.#session.append({ ids: [alternative.id] })
     } catch (error) {
       return showFault(this.#fault, error)
     }
-    const { top } = passage.tokens[index]
     passage.truncate(index)
-    passage.push([{ ...alternative, top }], true)
+    passage.push([{ ...alternative, position, top }], true)
+    this.#alternatives?.focus(index)
     await this.#write(message, undefined, Number(this.#seed.value) || 0)
   }
 

@@ -1,5 +1,4 @@
 // A text by a model, token by token: what was given, then what was made. Shaded, each token shows how probable it was.
-// Positions: token i of a passage is at `base + i` of its session, once `base` is known.
 import { h } from './dom.js'
 
 /** Shades by probability; a token above the first limit has none. */
@@ -10,8 +9,6 @@ const shadeOf = (logprob) => limits.filter((limit) => Math.exp(logprob) < limit)
 
 export class Passage {
   /** @type {import('./run.js').Token[]} */ tokens = []
-  /** Position of the first token in its session; -1: not known, nothing can be picked. */
-  base = -1
   shaded = false
   #given = h('span', { class: 'given' })
   #made = h('span', { class: 'made' })
@@ -35,7 +32,6 @@ export class Passage {
     this.#given.textContent = given
     this.#made.replaceChildren()
     this.tokens = []
-    this.base = -1
   }
 
   /** All of it is given from now on: the session that made it is gone. */

@@ -104,6 +104,7 @@ export class Picker {
 
   #tell(entry, plan) {
     const { info, verdict } = plan, whole = plan.file <= plan.cached
+    const reason = verdict.reason.replace(/\d{6,}( bytes)?/g, (digits) => bytes(parseInt(digits)))
     const rows = {
       Download: entry.source instanceof Blob ? 'none, the file is yours' : whole ? 'none, it is kept on this device'
         : `${bytes(plan.download)}${plan.cached ? `, ${bytes(plan.cached)} are here already` : ''}`,
@@ -114,7 +115,7 @@ export class Picker {
       ...(plan.storage === undefined ? {} : { 'Space left': bytes(plan.storage) }),
     }
     this.#plan.replaceChildren(
-      h('p', { class: verdict.answer }, h('strong', { text: verdicts[verdict.answer] }), `: ${verdict.reason}`),
+      h('p', { class: verdict.answer }, h('strong', { text: verdicts[verdict.answer] }), `: ${reason}`),
       h('dl', {}, ...Object.entries(rows).flatMap(([term, text]) => [h('dt', { text: term }), h('dd', { text })])))
     if (!this.#context.value) this.#context.value = plan.context
     this.#context.max = info.contextTrained

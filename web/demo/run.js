@@ -7,7 +7,7 @@ function soon(action) {
 }
 
 /** @typedef {{ id: number, text: string, logprob: number }} Alternative */
-/** @typedef {Alternative & { top: Alternative[] }} Token */
+/** @typedef {Alternative & { position: number, top: Alternative[] }} Token */
 
 export class Run {
   #abort = new AbortController()

@@ -94,17 +94,16 @@ export class Story {
 
   async #pick(index, alternative) {
     await this.#writer.stop()
-    const { base, tokens } = this.#passage
-    if (base < 0) return
+    const { position, top } = this.#passage.tokens[index]
     try {
-      await this.#session.rewind({ tokens: base + index })
+      await this.#session.rewind({ tokens: position })
       await this.#session.append({ ids: [alternative.id] })
     } catch (error) {
       return showFault(this.#fault, error)
     }
-    const { top } = tokens[index]
     this.#passage.truncate(index)
-    this.#passage.push([{ ...alternative, top }], true)
+    this.#passage.push([{ ...alternative, position, top }], true)
+    this.#alternatives.focus(index)
     await this.#write(undefined, Number(this.#seed.value) || 0)
   }
 

@@ -29,7 +29,6 @@ export class Writer extends EventTarget {
   async write({ session, passage, input, seed = newSeed(), what }) {
     await this.stop()
     const { sampling, sharing, figures, announcer } = this.#parts
-    const before = passage.tokens.length
     const run = this.#run = new Run({
       session, input, options: { ...sampling.options, seed }, onVisit: sharing.onVisit,
       onPrefill: (progress) => figures.prefill(progress),
@@ -43,7 +42,6 @@ export class Writer extends EventTarget {
     this.dispatchEvent(new Event('state'))
     try {
       const result = await run.finished
-      if (before === 0) passage.base = result.usage.promptTokens
       figures.result(result)
       announcer.finish(result.finishReason === 'abort' ? 'Stopped.' : `${what} finished.`)
       return result
@@ -60,5 +58,6 @@ const reasons = { stop: 'the end', length: 'as long as asked for', context: 'the
 
 /** Why a text ended, for its foot. @param {any} result */
 export function ending({ finishReason, usage, seed }, before = 0) {
-  return `${usage.completionTokens + before} tokens, seed ${seed} · ${reasons[finishReason]}`
+  const tokens = usage.completionTokens + before
+  return `${tokens} ${tokens === 1 ? 'token' : 'tokens'}, seed ${seed} · ${reasons[finishReason]}`
 }
