@@ -14,9 +14,10 @@ import { normalize } from './source/sha256.js'
 /** @typedef {{ kind: 'blob', blob: Blob }} BlobSpec */
 /** @typedef {{ kind: 'pull', total?: number, url?: string, next: () => Promise<Uint8Array | null | undefined>, cancel: () => void }} PullSpec */
 /** @typedef {UrlSpec | HubSpec | BlobSpec | PullSpec} SourceSpec */
-/** `cache` undefined: where there is one. `pause`: milliseconds before a second attempt, for tests.
+/** `cache` undefined: where there is one. `trusting`: without `integrity`, what the cached file was checked against holds on.
+ * `pause`: milliseconds before a second attempt.
  * @typedef {{ cache?: boolean, integrity?: string[], onWarning: (warning: Warning) => void, onWaiting: (waiting: boolean) => void,
- *   pause?: number }} SourceOptions */
+ *   trusting?: boolean, pause?: number }} SourceOptions */
 
 /** Opens a source; fetches nothing yet but what a hub says of the file.
  * @param {SourceSpec} spec what the page sent

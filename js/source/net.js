@@ -52,6 +52,7 @@ export class Net {
     try {
       this.#store = await Store.open(addressOf(url))
       if (mode === 'reload') await this.#store.drop()
+      if (this.options.trusting) this.check.integrity ??= this.#store.meta?.integrity
     } catch (error) {
       this.#uncached(error)
     }
@@ -163,7 +164,7 @@ export class Net {
           http.tail.put(at, piece)
           yield piece
           if (keeper) await keeper.take(at, check.end ? piece.subarray(0, Math.max(0, check.end - at)) : piece)
-          if (keeper?.failure) keeper = this.#giveUp(keeper)
+          if (keeper?.failure) keeper = await this.#giveUp(keeper)
           at += piece.length
           if (check.end || at === end) break
         }
@@ -184,7 +185,8 @@ export class Net {
   }
 
   /** Keeps no more of this file, and lets others try. @param {Keeper} keeper */
-  #giveUp(keeper) {
+  async #giveUp(keeper) {
+    await keeper.end()
     this.#uncached(keeper.failure)
     this.#release()
     return undefined
