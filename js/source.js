@@ -2,13 +2,12 @@
 // each once, straight from where they arrive; beside that they are hashed, and kept in chunks (source/store.js). Runs in the
 // model's worker.
 import { ArgumentError, IOError } from './errors.js'
-import { Check } from './source/check.js'
+import { Check, normalize } from './source/check.js'
 import { Changed } from './source/http.js'
-import { Local } from './source/local.js'
 import { Net } from './source/net.js'
-import { normalize } from './source/sha256.js'
 
 /** @typedef {import('./index.js').Warning} Warning */
+/** @typedef {Net | import('./source/local.js').Local} Origin */
 /** @typedef {{ kind: 'url', url: string, request?: Record<string, any> }} UrlSpec */
 /** @typedef {{ kind: 'hf', path: string, hub?: string }} HubSpec */
 /** @typedef {{ kind: 'blob', blob: Blob }} BlobSpec */
@@ -27,7 +26,8 @@ export async function openSource(spec, options) {
   const open = { ...options, integrity: options.integrity?.map(normalize) }
   if (spec.kind === 'hf') return (await import('./source/hf.js')).openHub(spec, open, openUrl)
   if (spec.kind === 'url') return openUrl(spec, open)
-  return new Source(spec, open)
+  const { Local } = await import('./source/local.js')
+  return new Source(spec, open, (check) => new Local(spec, check))
 }
 
 /** @param {UrlSpec} spec @param {SourceOptions} options @returns {Promise<Source>} */
@@ -42,8 +42,10 @@ async function openUrl(spec, options) {
 
 /** @param {UrlSpec} spec @param {SourceOptions} options */
 async function openOne(spec, options) {
-  const source = new Source(spec, options)
-  await source.open()
+  /** @type {Net | undefined} */
+  let net
+  const source = new Source(spec, options, (check) => (net = new Net(spec, options, check)))
+  await net?.open()
   return source
 }
 
@@ -54,18 +56,14 @@ export class Source {
   /** @type {AbortController | undefined} */
   #reading
 
-  /** @param {UrlSpec | BlobSpec | PullSpec} spec @param {SourceOptions} options `integrity` in its normal form */
-  constructor(spec, options) {
+  /** @param {UrlSpec | BlobSpec | PullSpec} spec @param {SourceOptions} options `integrity` in its normal form
+   * @param {(check: Check) => Origin} open */
+  constructor(spec, options, open) {
     if (options.integrity && options.integrity.length !== 1) throw new ArgumentError('integrity is one digest for each file')
     this.url = spec.kind === 'blob' ? undefined : spec.url
     this.options = options
     this.#check = new Check(this.url ?? 'the file', options.integrity?.[0])
-    this.#origin = spec.kind === 'url' ? new Net(spec, options, this.#check) : new Local(spec, this.#check)
-  }
-
-  /** Looks into the cache. */
-  async open() {
-    if (this.#origin instanceof Net) await this.#origin.open()
+    this.#origin = open(this.#check)
   }
 
   /** Bytes of the file, 0 while unknown. */

@@ -1,8 +1,24 @@
 // Where a file ends and whether it is what it should be, while its pieces pass.
-import { FormatError } from '../errors.js'
-import { hex, startHash } from './sha256.js'
+import { ArgumentError, FormatError } from '../errors.js'
 
 const TRAILING = 2 ** 20 // bytes behind the last tensor that a digest may count
+
+/** @typedef {{ update(bytes: Uint8Array): unknown, digest(): Uint8Array, clone(): Hash }} Hash */
+
+/** @returns {Promise<Hash>} */
+const startHash = async () => (await import('../lazy/noble-hashes/sha2.js')).sha256.create()
+
+/** @param {Uint8Array} bytes */
+export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+
+/** `sha256-` and hexadecimal digits, of the same in base64 or already so. @param {string} integrity */
+export function normalize(integrity) {
+  const digest = /^sha256-(?:([0-9a-f]{64})|([\w+/-]{43}=?))$/i.exec(integrity)
+  if (!digest) throw new ArgumentError(`integrity is 'sha256-' and 64 hexadecimal or 44 base64 digits, not '${integrity}'`)
+  if (digest[1]) return integrity.toLowerCase()
+  const text = atob(digest[2].replace(/-/g, '+').replace(/_/g, '/'))
+  return `sha256-${hex(Uint8Array.from(text, (letter) => letter.charCodeAt(0)))}`
+}
 
 export class Check {
   /** The size that the file's header tells; 0 before. */
@@ -11,7 +27,7 @@ export class Check {
   end = 0
   /** @type {FormatError | undefined} */
   failure
-  /** @type {import('./sha256.js').Hash | undefined} */
+  /** @type {Hash | undefined} */
   hash
 
   /** @param {string} name for messages @param {string} [integrity] in its normal form */
@@ -52,7 +68,7 @@ export class Check {
   }
 
   #digest() {
-    return `sha256-${hex(/** @type {import('./sha256.js').Hash} */ (this.hash).clone().digest())}`
+    return `sha256-${hex(/** @type {Hash} */ (this.hash).clone().digest())}`
   }
   #matches() {
     return this.#digest() === this.integrity

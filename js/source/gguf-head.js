@@ -16,7 +16,7 @@ const BLOCKS = {
 }
 
 /** A place in a file: `start` and the byte behind it. @typedef {{ start: number, end: number }} Span */
-/** `end` of a tensor is where its offset stands. @typedef {Span & { offset: number }} TensorSpan */
+/** `end` of a tensor is where its offset stands. @typedef {Span & { name: string, offset: number, bytes: number }} TensorSpan */
 /** `data` is where the tensors' bytes begin and `bytes` how many there are.
  * @typedef {{ version: number, alignment: number, keys: Span[], tensors: TensorSpan[], numbers: Map<string, number>, data: number,
  *   bytes: number }} Header */
@@ -82,7 +82,7 @@ class Cursor {
   }
 }
 
-/** @param {Cursor} cursor @param {number} alignment @returns {TensorSpan & { bytes: number }} */
+/** @param {Cursor} cursor @param {number} alignment @returns {TensorSpan} */
 function readTensor(cursor, alignment) {
   const start = cursor.at
   const name = cursor.string()
@@ -97,7 +97,7 @@ function readTensor(cursor, alignment) {
   const bytes = values / BLOCKS[type][0] * BLOCKS[type][1]
   if (!Number.isSafeInteger(bytes) || !Number.isSafeInteger(offset + bytes)) cursor.fail(`tensor ${name} has an impossible size`)
   if (offset % alignment) cursor.fail(`tensor ${name} stands at ${offset}, which is no multiple of ${alignment}`)
-  return { start, end, offset, bytes }
+  return { name, start, end, offset, bytes }
 }
 
 /** @param {Uint8Array} bytes @param {string} name for messages @returns {Header | undefined} undefined: more is needed */

@@ -1,7 +1,6 @@
 // A file of the network, through the cache: what is there is read from there, what is not is fetched and kept.
 import { IOError } from '../errors.js'
 import { Http } from './http.js'
-import { lock } from './lock.js'
 import { addressOf, CHUNK, Keeper, Store, whyNoCache } from './store.js'
 
 const HEAD_WINDOW = 2 ** 18
@@ -13,6 +12,32 @@ const PAUSE_MS = 500 // before the second attempt
 async function* chain(first, rest) {
   if (!first.done) yield first.value
   yield* rest
+}
+
+/** One download when several tabs ask: takes the lock of that name and resolves to what gives it back. Where there are no
+ * locks, nobody waits.
+ * @param {string} name @param {AbortSignal} signal @param {(waiting: boolean) => void} onWaiting
+ * @returns {Promise<() => void>} */
+async function lock(name, signal, onWaiting) {
+  const locks = globalThis.navigator?.locks
+  const take = (/** @type {LockOptions} */ options) => new Promise((
+    /** @type {(release?: () => void) => void} */ resolve, reject) => {
+    const hold = (/** @type {Lock | null} */ got) => got
+      ? new Promise((/** @type {(value?: unknown) => void} */ release) => resolve(release)) : resolve()
+    locks.request(name, options, hold).catch(reject)
+  })
+  try {
+    const release = locks ? await take({ ifAvailable: true }) : () => {}
+    if (release) return release
+  } catch {
+    return () => {} // an origin without storage has no locks either
+  }
+  onWaiting(true)
+  try {
+    return /** @type {() => void} */ (await take({ signal }))
+  } finally {
+    onWaiting(false)
+  }
 }
 
 export class Net {

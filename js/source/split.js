@@ -79,7 +79,7 @@ function joinHeads(heads) {
   return bytes
 }
 
-/** @implements {Omit<Source, 'options' | 'open'>} */
+/** @implements {Omit<Source, 'options'>} */
 export class SplitSource {
   verified = false
   /** @type {Head[] | undefined} */

@@ -1,7 +1,7 @@
 // Files kept in the origin's private file system: a folder a URL, named by its hash, with what is known of it (`meta`) and a
 // file for each MiB, followed by that MiB's SHA-256. Whatever does not match its hash is not there. Reading takes no handle that
 // shuts others out.
-import { hex } from './sha256.js'
+import { hex } from './check.js'
 
 export const CHUNK = 2 ** 20
 const FOLDER = 'reprise-1'
