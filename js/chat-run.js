@@ -29,6 +29,7 @@ function asOurs(error) {
 
 /** `break` or `continue`, with what was written in the turn of the loop before it. */
 class Jump {
+  message = 'break or continue outside of a loop'
   text = ''
   /** @param {boolean} isBreak */
   constructor(isBreak) {
