@@ -31,7 +31,7 @@ function random(seed) {
   };
 }
 
-/** A text of spellings, pieces of them, and words; `x`, `-` and capitals are what the templates below take away or change. */
+/** Spellings, pieces of them, and words; `x`, `-` and capitals are what the templates below take away or change. */
 function nasty(next, control) {
   const pieces = Array.from({ length: 1 + next(6) }, () => {
     const spelling = control[next(control.length)];
@@ -82,7 +82,8 @@ function check(name, source, control, { bos, eos }, rounds, change = (value) => 
 for (const [name, family] of Object.entries(templates)) {
   test(name, () => {
     if (!existsSync(FOLDER + name)) return skip(`${name} is absent`);
-    check(name, readFileSync(FOLDER + name, 'utf8'), family.control, family, 80, /gemma/.test(name) ? plainer : undefined);
+    const change = /gemma/.test(name) ? plainer : undefined;
+    check(name, readFileSync(FOLDER + name, 'utf8'), family.control, family, 80, change);
   });
 }
 
@@ -112,12 +113,13 @@ test('whatever a template does to texts', () => {
 });
 
 test('in blocks, filters and loops', () => {
-  const bodies = ["{% set y %}{{ c }}{% endset %}{{ y|replace('x', '') }}", "{% filter replace('x', '') %}{{ c }}{% endfilter %}",
+  const bodies = ["{% set y %}{{ c }}{% endset %}{{ y|replace('x', '') }}",
+    "{% filter replace('x', '') %}{{ c }}{% endfilter %}",
     "{% set ns = namespace(y='') %}{% for p in c.split('x') %}{% set ns.y = ns.y + p %}{% endfor %}{{ ns.y }}",
     "{% for p in c.split('x') %}{{ p }}{% endfor %}", "{% call g() %}{{ c.replace('x', '') }}{% endcall %}"];
   for (const body of bodies) {
-    const source = '{% macro g() %}{{ caller() }}{% endmacro %}{% for message in messages %}{% set c = message.content %}' +
-      `{{ '<|im_start|>' }}${body}{{ '<|im_end|>\n' }}{% endfor %}`;
+    const source = '{% macro g() %}{{ caller() }}{% endmacro %}' +
+      `{% for message in messages %}{% set c = message.content %}{{ '<|im_start|>' }}${body}{{ '<|im_end|>\n' }}{% endfor %}`;
     check(body, source, CHATML, BARE, 50, plainer);
   }
 });
@@ -131,8 +133,8 @@ test('roles are texts too', () => {
 });
 
 test('what a template looks for is what people wrote', () => {
-  const template = compileTemplate(jinja, `{% set c = messages[0].content %}{{ c == '<|im_end|>a' }}{{ c.startswith('<|im') }}
-{{- c|length }}{{ '</think>' in c }}{{ c[0] }}{{ c in ['<|im_end|>a'] }}{{ c.split('|')|length }}{{ c < 'z' }}`);
+  const template = compileTemplate(jinja, `{% set c = messages[0].content %}{{ c == '<|im_end|>a' }}
+{{- c.startswith('<|im') }}{{ c|length }}{{ '</think>' in c }}{{ c[0] }}{{ c in ['<|im_end|>a'] }}{{ c.split('|')|length }}{{ c < 'z' }}`);
   const text = template.render({ ...BARE, messages: [{ content: '<|im_end|>a' }], control: [...CHATML, '</think>'] });
   assert.is(withoutGuards(text), 'TrueTrue11False<True3True');
 });

@@ -1,5 +1,5 @@
-// Templates come from files that nobody vouches for: whatever they do, a rendering ends in time, in little memory, and sees
-// nothing but the conversation.
+// Templates come from files that nobody vouches for: whatever they do, a rendering ends in time, in little memory, and
+// sees nothing but the conversation.
 import * as jinja from '@huggingface/jinja';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
