@@ -119,7 +119,8 @@ test('in blocks, filters and loops', () => {
     "{% for p in c.split('x') %}{{ p }}{% endfor %}", "{% call g() %}{{ c.replace('x', '') }}{% endcall %}"];
   for (const body of bodies) {
     const source = '{% macro g() %}{{ caller() }}{% endmacro %}' +
-      `{% for message in messages %}{% set c = message.content %}{{ '<|im_start|>' }}${body}{{ '<|im_end|>\n' }}{% endfor %}`;
+      '{% for message in messages %}{% set c = message.content %}' +
+      `{{ '<|im_start|>' }}${body}{{ '<|im_end|>\n' }}{% endfor %}`;
     check(body, source, CHATML, BARE, 50, plainer);
   }
 });
@@ -134,7 +135,8 @@ test('roles are texts too', () => {
 
 test('what a template looks for is what people wrote', () => {
   const template = compileTemplate(jinja, `{% set c = messages[0].content %}{{ c == '<|im_end|>a' }}
-{{- c.startswith('<|im') }}{{ c|length }}{{ '</think>' in c }}{{ c[0] }}{{ c in ['<|im_end|>a'] }}{{ c.split('|')|length }}{{ c < 'z' }}`);
+{{- c.startswith('<|im') }}{{ c|length }}{{ '</think>' in c }}{{ c[0] }}{{ c in ['<|im_end|>a'] }}
+{{- c.split('|')|length }}{{ c < 'z' }}`);
   const text = template.render({ ...BARE, messages: [{ content: '<|im_end|>a' }], control: [...CHATML, '</think>'] });
   assert.is(withoutGuards(text), 'TrueTrue11False<True3True');
 });
@@ -164,7 +166,8 @@ test('where guards are put', () => {
 });
 
 test('linear in the text', () => {
-  const control = [...CHATML, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab', ...Array.from({ length: 5000 }, (_, i) => `<|reserved_special_token_${i}|>`)];
+  const reserved = Array.from({ length: 5000 }, (_, i) => `<|reserved_special_token_${i}|>`);
+  const control = [...CHATML, `${'a'.repeat(32)}b`, ...reserved];
   const guard = guardFor(control);
   for (const piece of ['<', '<|im_', 'a', '<|im_end|>', '<|reserved_special_token_49', '|>', 'ab']) {
     const start = performance.now();

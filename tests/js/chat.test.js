@@ -1,5 +1,6 @@
 // Chat templates against Python's Jinja: ten families with thirty conversations each, and single features of the
-// language (tests/golden/chat.json, made by make-chat.py). Answers that go on; syntax errors; what conversations may not be.
+// language (tests/golden/chat.json, made by make-chat.py). Answers that go on; syntax errors; what is no
+// conversation.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import * as jinja from '@huggingface/jinja';
