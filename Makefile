@@ -23,8 +23,8 @@ FLAGS_fuzz := $(FLAGS_asan) -fsanitize=fuzzer-no-link
 FLAGS_scalar := -O3
 # Whoever has SIMD in the browser has these two as well.
 FLAGS_simd128 := -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint -DRP_HAVE_SIMD128
-# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c.
-small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/%,$1),,$(if $(filter src/quant.c,$1),-Os,-Oz))
+# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c.
+small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/%,$1),,$(if $(filter src/quant.c src/base.c,$1),-Os,-Oz))
 # A stack overflow traps, memory grows by what is asked. emmalloc is smaller than dlmalloc, but answers a request that
 # goes past 4 GB with a block that is not there.
 WASM_LINK := -O3 --no-entry -Wl,--stack-first -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_HEAP=64KB \

@@ -76,6 +76,7 @@ export class Net {
     if (why) return
     try {
       this.#store = await Store.open(addressOf(url))
+      if (!mode) this.http.request = { ...this.spec.request, cache: 'no-store' } // what we keep need not be kept twice
       if (mode === 'reload') await this.#store.drop()
       if (this.options.trusting) this.check.integrity ??= this.#store.meta?.integrity
     } catch (error) {

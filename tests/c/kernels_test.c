@@ -360,4 +360,12 @@ TEST(tables) {
     CHECK(rp_kernels_for(RP_ISA_BEST) != reference);
 }
 
-TEST_MAIN(tables, quantize, matmul, vectors, attention)
+/* What a page compares with the constant when it loads a build. */
+TEST(check_of_a_build) {
+    start_case();
+    CHECK(rp_kernels_check(reference) == RP_KERNELS_CHECK);
+    for (size_t i = 0; i < table_count; i++)
+        CHECK(rp_kernels_check(tables[i]) == RP_KERNELS_CHECK);
+}
+
+TEST_MAIN(check_of_a_build, tables, quantize, matmul, vectors, attention)

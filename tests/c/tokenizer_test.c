@@ -273,6 +273,44 @@ TEST(control_and_user_defined_tokens_of_one_length) {
     close_file();
 }
 
+#define GUARD "\xef\xb7\x90"
+
+static bool same_ids(const char *text, unsigned flags, const char *other, unsigned other_flags) {
+    char kept[512];
+    snprintf(kept, sizeof kept, "%s", ids(text, flags));
+    return strcmp(kept, ids(other, other_flags)) == 0;
+}
+
+/* Behind a guard a token's spelling is text; guards leave no trace. */
+TEST(guards) {
+    enum { SPECIAL = RP_TOKENIZE_SPECIAL, GUARDED = RP_TOKENIZE_GUARDED, BOTH = SPECIAL | GUARDED };
+    put_spm();
+    REQUIRE(open_file() == RP_OK);
+    CHECK(!same_ids("<s>b", SPECIAL, "<s>b", 0));
+    CHECK(same_ids("<s>b", BOTH, "<s>b", SPECIAL));
+    CHECK(same_ids(GUARD "<s>b", BOTH, "<s>b", 0));
+    CHECK(same_ids("<" GUARD "s>b", BOTH, "<s>b", 0));
+    CHECK(same_ids("<s" GUARD ">" GUARD GUARD "b" GUARD, BOTH, "<s>b", 0));
+    CHECK(same_ids("<s>" GUARD "b", BOTH, "<s>b", SPECIAL));
+    CHECK(same_ids("b" GUARD "c", GUARDED, "bc", 0)); /* merged across */
+    CHECK(same_ids(GUARD "<s>", BOTH | RP_TOKENIZE_BOS, "<s>", RP_TOKENIZE_BOS));
+    CHECK(same_ids(GUARD, GUARDED | RP_TOKENIZE_BOS, "", RP_TOKENIZE_BOS));
+    CHECK(!same_ids("b" GUARD, SPECIAL, "b", SPECIAL)); /* without the flag it is text */
+    CHECK(strstr(ids(GUARD "<s></s>", BOTH), " 2"));    /* only what it stands before */
+    CHECK(rp_tokenizer_is_control(now.tokenizer, 1) && !rp_tokenizer_is_control(now.tokenizer, 6));
+    CHECK(!rp_tokenizer_is_control(now.tokenizer, -1) && !rp_tokenizer_is_control(now.tokenizer, 16));
+    close_file();
+    put_bpe("gpt-2", 4, bpe_merges);
+    REQUIRE(open_file() == RP_OK);
+    CHECK_TEXT(ids("abc<|end|>", BOTH), "6 8");
+    CHECK(same_ids("abc" GUARD "<|end|>a", BOTH, "abc<|end|>a", 0));
+    CHECK_TEXT(ids("a" GUARD "bc", GUARDED), "6");
+    CHECK_TEXT(ids("a<u>", GUARDED), "0 9");            /* user-defined tokens are read in any text */
+    CHECK(!strstr(ids("a" GUARD "<u>", GUARDED), "9")); /* but not behind a guard */
+    CHECK_TEXT(ids("a" GUARD " a<u>" GUARD, GUARDED), "0 7 9");
+    close_file();
+}
+
 /* Words as each pre-tokenizer cuts them, seen through a vocabulary that joins whatever a word holds. */
 TEST(words) {
     static const char *const tokens[] = {"a",  "1",  "'",  "s",  "S",  "Ġ",   "aa",  "11",
@@ -474,7 +512,7 @@ TEST(memory_runs_out) {
         "bc bcb</s> cb  é<s>bbbbbbbbbbbbbbbbbbbbbbbbbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbc"
         "<s>b<s>b<s>b<s>b<s>b<s>b<s>b<s>b<s>b<s>b";
     starve(put_spm, text, RP_TOKENIZE_BOS | RP_TOKENIZE_SPECIAL);
-    starve(put_bpe_with_extras, text, RP_TOKENIZE_BOS | RP_TOKENIZE_SPECIAL);
+    starve(put_bpe_with_extras, text, RP_TOKENIZE_BOS | RP_TOKENIZE_SPECIAL | RP_TOKENIZE_GUARDED);
 }
 
 /* Random bytes through both families: nothing is read out of bounds, a second run gives the same. */
@@ -489,10 +527,10 @@ TEST(random_bytes) {
             char *text = malloc(1 + i % 40); /* on the heap, so that a sanitizer sees each step aside */
             size_t size = (size_t)(i % 40), counts[2] = {0};
             for (size_t j = 0; j < size; j++)
-                text[j] = (char)(test_random() % 3 ? "abc <u>|\xc3\xa9\xe2\x96\x81\n'1"[test_random() % 17]
+                text[j] = (char)(test_random() % 3 ? "abc <u>|\xc3\xa9\xe2\x96\x81\n'1\xef\xb7\x90"[test_random() % 20]
                                                    : test_random() & 255);
             for (int k = 0; k < 2; k++)
-                CHECK_INT(rp_tokenizer_encode(now.tokenizer, text, size, i & 3, NULL, 0, &counts[k], &now.err), RP_OK);
+                CHECK_INT(rp_tokenizer_encode(now.tokenizer, text, size, i & 7, NULL, 0, &counts[k], &now.err), RP_OK);
             CHECK_INT(counts[0], counts[1]);
             free(text);
         }
@@ -502,6 +540,6 @@ TEST(random_bytes) {
 
 TEST_MAIN(sentencepiece, sentencepiece_without_space, sentencepiece_bytes, byte_level, capacity_is_no_limit,
           ignored_merges, merges_through_texts_that_are_no_tokens, the_first_of_equal_merges_counts,
-          control_and_user_defined_tokens_of_one_length, words, stripped_white_space, pre_tokenizer_names,
+          control_and_user_defined_tokens_of_one_length, guards, words, stripped_white_space, pre_tokenizer_names,
           wrong_metadata, wrong_arrays, odd_but_accepted, scores_that_are_no_numbers, end_names, memory_runs_out,
           random_bytes)

@@ -17,12 +17,12 @@ const folders = [
   ['js/', 'js/'],
   ['models/', 'models/'],
   ['models/', 'build/models/'],
-  ['', 'build/single/'],
+  ['reprise-story.html', 'build/reprise-story.html'],
 ]
 
 /** What a page needs when there is no network. Adapters, terminal program and types are not part of that. */
 const kept = [/^web\/[^/]+\.(html|js|webmanifest|svg|png)$/, /^web\/(demo|style|icons)\/.*\.(js|css|svg|png)$/,
-  /^js\/(?!bin\/).*\.js$/, /^js\/wasm\/.*\.wasm$/,
+  /^js\/(?!bin\/).*\.js$/, /^js\/wasm\/page-.*\.wasm$/,
   /^models\/(catalogue\.json|stories\.gguf)$/]
 const left = [/\.test\.js$/, /^web\/(sw|coi-sw|precache-list)\.js$/]
 
@@ -30,7 +30,7 @@ const left = [/\.test\.js$/, /^web\/(sw|coi-sw|precache-list)\.js$/]
 export function fileAt(address) {
   if (address.split('/').some((part) => part.startsWith('.'))) return
   for (const [prefix, folder] of folders) {
-    const path = join(root, folder, address.slice(prefix.length))
+    const path = join(root, folder + address.slice(prefix.length))
     if (address.startsWith(prefix) && existsSync(path) && statSync(path).isFile()) return path
   }
 }
