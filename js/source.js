@@ -77,6 +77,10 @@ export class Source {
   get downloaded() {
     return this.#origin.received
   }
+  /** When nothing is written to the cache any more; never rejects. Nobody has to wait for it. */
+  get kept() {
+    return this.#origin.kept
+  }
   /** Bytes of the file that are in the cache now. */
   async cachedBytes() {
     return this.#origin.cached
@@ -140,6 +144,7 @@ export class Source {
         const rest = (check.expected || Infinity) - at
         if (rest > 0) yield piece.length > rest ? piece.subarray(0, rest) : piece
         signal.throwIfAborted()
+        await check.ready
         check.count(at, piece)
         at += piece.length
       }

@@ -29,6 +29,8 @@ export class Check {
   failure
   /** @type {Hash | undefined} */
   hash
+  /** @type {Promise<Hash> | undefined} */
+  ready
 
   /** @param {string} name for messages @param {string} [integrity] in its normal form */
   constructor(name, integrity) {
@@ -38,13 +40,13 @@ export class Check {
 
   reset() {
     this.end = 0
-    this.hash = this.failure = undefined
+    this.hash = this.failure = this.ready = undefined
   }
 
-  /** From here on pieces are hashed, if there is something to compare with. */
-  async start() {
-    if (this.integrity) this.hash = await startHash()
-    return this.hash
+  /** From here on pieces are hashed, if there is something to compare with: as soon as `ready`, which must be before the first. */
+  start() {
+    if (this.integrity) this.ready = startHash().then((hash) => (this.hash = hash))
+    return this.ready
   }
 
   /** @param {number} at @param {Uint8Array} piece */

@@ -98,6 +98,7 @@ export class Http {
   received = 0
   tail = new Tail()
   #plain = false // Range does not work here
+  #fresh = false // the browser's own cache is not asked any more
 
   /** @param {string} url @param {any} request fields of a RequestInit @param {number} pause milliseconds before the second attempt */
   constructor(url, request, pause) {
@@ -126,7 +127,7 @@ export class Http {
    * @returns {AsyncGenerator<Bytes, void, void>} */
   async *pieces(at, { end = 0, window = 0, wanted, signal }) {
     for (let failures = 0; ; ) {
-      const to = end || (window && at + window)
+      const to = window ? Math.min(at + window, end || Infinity) : end
       let error
       try {
         const answer = await this.#ask(at, to, signal)
@@ -141,7 +142,7 @@ export class Http {
           answer?.cancel()
         }
         window *= 2
-        if (to && at === to && !end) continue
+        if (to && at === to && at !== end) continue
         const least = wanted() || this.total
         if (end ? at >= end : at >= least) return
         error = new IOError(`${this.url} ends after ${at} of ${end || least} bytes`, { url: this.url })
@@ -151,6 +152,9 @@ export class Http {
         if (wanted() && at >= wanted()) return // a server that promised more than there is
       }
       if (++failures === ATTEMPTS) throw error
+      // A browser may drop what it had got of an answer that broke off: less at once is more.
+      if (failures > 1) window ||= PIECE
+      this.#fresh = true
       await sleep(this.pause * 2 ** (failures - 1), signal)
     }
   }
@@ -182,7 +186,7 @@ export class Http {
     if (ranged && certain) headers.set('If-Range', this.etag)
     let response
     try {
-      response = await fetch(this.url, { ...this.request, headers, signal })
+      response = await fetch(this.url, { ...this.request, headers, signal, ...(this.#fresh && { cache: 'no-store' }) })
     } catch (error) {
       if (signal.aborted || !ranged || (this.#near && !certain)) throw error
       return this.#ask(at, to, signal, false, !certain)
@@ -204,7 +208,8 @@ export class Http {
     const range = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(headers.get('Content-Range') ?? '')
     const total = Number(range?.[2]) || 0
     if (type === 'opaque') throw new IOError(`${url} cannot be read in mode no-cors`, { url, status: 400 })
-    if (status === 416 && ranged) {
+    if (status === 416) {
+      if (!ranged) throw new IOError(`${url} answers with a part that nobody asked for`, { url }) // Firefox, after a wrong length
       if (from < at || (total && total < at)) throw new Changed()
       return undefined
     }

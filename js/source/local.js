@@ -10,6 +10,7 @@ export class Local {
   cached = 0
   fromCache = 0
   received = 0
+  kept = Promise.resolve()
 
   /** @param {BlobSpec | PullSpec} spec @param {import('./check.js').Check} check */
   constructor(spec, check) {
@@ -35,7 +36,7 @@ export class Local {
 
   /** @param {AbortSignal} signal @returns {AsyncGenerator<Uint8Array, void, void>} */
   async *pieces(signal) {
-    await this.check.start()
+    this.check.start()
     const aborted = new Promise((/** @type {(value: never) => void} */ _, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })

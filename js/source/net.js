@@ -45,6 +45,7 @@ export class Net {
   /** @type {Store | undefined} */
   #store
   #release = () => {} // gives the lock back
+  kept = Promise.resolve()
 
   /** @param {import('../source.js').UrlSpec} spec @param {import('../source.js').SourceOptions} options
    * @param {import('./check.js').Check} check */
@@ -131,7 +132,7 @@ export class Net {
     const bytes = await store.read(index)
     if (bytes) return bytes
     this.options.onWarning({ kind: 'damaged', message: `a cached part of ${this.spec.url} was damaged, it is fetched again` })
-    if (this.check.hash || !this.check.integrity) return undefined
+    if (this.check.ready || !this.check.integrity) return undefined
     const hash = await this.check.start() // what was checked once is no longer the same: now all of it is hashed
     for (let i = 0; i < index; i++) {
       const before = await store.read(i)
@@ -166,10 +167,11 @@ export class Net {
     const { check, http } = this
     let keeper
     let ahead
+    let size = 0
     try {
       await this.#wait(signal)
       const store = this.#store
-      if (!store?.complete || store.meta?.integrity !== check.integrity) await check.start()
+      if (!store?.complete || store.meta?.integrity !== check.integrity) check.start()
       keeper = store && new Keeper(store, () => this.#about())
       ahead = await this.#ahead(signal)
       let at = 0
@@ -196,11 +198,11 @@ export class Net {
         }
         more = at === end
       }
-      await this.#conclude(keeper, check.end || at)
+      size = check.judge() ? check.end || at : -1
     } finally {
       await ahead?.rest.return()
-      await keeper?.end()
-      this.#release()
+      this.kept = this.#conclude(keeper, size).finally(this.#release)
+      if (size < 0) await this.kept
     }
   }
 
@@ -219,13 +221,12 @@ export class Net {
   }
 
   /** Notes that the file is whole, or drops one that is not what it should be.
-   * @param {Keeper | undefined} keeper @param {number} size */
+   * @param {Keeper | undefined} keeper @param {number} size 0: not all of it was read; -1: it is not what it should be */
   async #conclude(keeper, size) {
     const store = this.#store
-    const good = this.check.judge()
-    await keeper?.end(good ? size : 0)
-    if (!good) return store?.drop()
-    if (!store || !keeper || size < this.check.expected) return
+    await keeper?.end(size)
+    if (size < 0) return store?.drop()
+    if (!store || !keeper || !size || size < this.check.expected) return
     const { integrity = store.meta?.integrity } = this.check
     try {
       if (keeper.failure) throw keeper.failure

@@ -125,6 +125,9 @@ export class SplitSource {
   get downloaded() {
     return this.parts.reduce((sum, part) => sum + part.downloaded, 0)
   }
+  get kept() {
+    return Promise.all(this.parts.map((part) => part.kept)).then(() => {})
+  }
   async cachedBytes() {
     let sum = 0
     for (const part of this.parts) sum += await part.cachedBytes()

@@ -69,11 +69,15 @@ export async function open(spec = {}, options = {}) {
 export async function drain(source, { size = FILE.length, after = 300_000, signal, each } = {}) {
   const pieces = [];
   let at = 0;
-  for await (const piece of source.read(signal)) {
-    pieces.push(Buffer.from(piece));
-    at += piece.length;
-    if (at >= after && size) source.expect(size);
-    await each?.(at);
+  try {
+    for await (const piece of source.read(signal)) {
+      pieces.push(Buffer.from(piece));
+      at += piece.length;
+      if (at >= after && size) source.expect(size);
+      await each?.(at);
+    }
+  } finally {
+    await source.kept;
   }
   return Buffer.concat(pieces);
 }
