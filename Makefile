@@ -23,7 +23,8 @@ FLAGS_fuzz := $(FLAGS_asan) -fsanitize=fuzzer-no-link
 FLAGS_scalar := -O3
 # Whoever has SIMD in the browser has these two as well.
 FLAGS_simd128 := -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint -DRP_HAVE_SIMD128
-# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c.
+# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c. Not
+# in the scalar build, whose kernels take weights apart with quant.c.
 small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/%,$1),,$(if $(filter src/quant.c src/base.c,$1),-Os,-Oz))
 # A stack overflow traps, memory grows by what is asked. emmalloc is smaller than dlmalloc, but answers a request that
 # goes past 4 GB with a block that is not there.
@@ -187,7 +188,7 @@ endef
 define wasm_object
 build/obj/$1/%.o: %.c Makefile | tools-wasm
 	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
-	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $$(call small,$$<) -c $$< -o $$@
+	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $(if $(filter simd128,$1),$$(call small,$$<)) -c $$< -o $$@
 endef
 $(foreach v,$(NATIVE),$(eval $(call native_object,$v)))
 $(foreach v,scalar simd128,$(eval $(call wasm_object,$v)))
