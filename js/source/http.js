@@ -149,7 +149,6 @@ export class Http {
       } catch (caught) {
         signal.throwIfAborted()
         error = this.#explain(caught)
-        if (wanted() && at >= wanted()) return // a server that promised more than there is
       }
       if (++failures === ATTEMPTS) throw error
       // A browser may drop what it had got of an answer that broke off: less at once is more.

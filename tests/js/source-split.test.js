@@ -7,6 +7,7 @@ import { FormatError, IOError } from '../../js/errors.js';
 import { parseHeader } from '../../js/source/gguf-head.js';
 import { ROOT } from './lib/cli.js';
 import { digest, drain, FILE, fresh, open, server, thrown } from './lib/source-tools.js';
+import { array, bool, f64, i32, string, u64, writeGGUF } from './lib/gguf-writer.js';
 import { partName, splitGguf } from './lib/split-gguf.js';
 
 const STORIES = readFileSync(join(ROOT, 'models/stories.gguf'));
@@ -17,18 +18,18 @@ const openSplit = (options) => open({ url: first() }, options);
 const all = (source, options) => drain(source, { size: 0, ...options });
 const paths = () => server.log.map(({ path }) => path.slice('/made/'.length));
 
-/** The same model, whatever order its header is in. */
-function sameModel(bytes) {
-  const was = parseHeader(STORIES, 'stories'), is = parseHeader(bytes, 'joined');
+/** The same model, in another header. */
+function sameModel(bytes, file = STORIES) {
+  const was = parseHeader(file, 'whole'), is = parseHeader(bytes, 'joined');
   assert.is(is.tensors.length, was.tensors.length);
   is.tensors.forEach((tensor, i) => {
     const old = was.tensors[i];
-    assert.ok(bytes.subarray(tensor.start, tensor.end).equals(STORIES.subarray(old.start, old.end)));
+    assert.ok(bytes.subarray(tensor.start, tensor.end).equals(file.subarray(old.start, old.end)));
     const at = is.data + tensor.offset, before = was.data + old.offset;
-    assert.ok(bytes.subarray(at, at + tensor.bytes).equals(STORIES.subarray(before, before + old.bytes)));
+    assert.ok(bytes.subarray(at, at + tensor.bytes).equals(file.subarray(before, before + old.bytes)));
   });
   const keys = (header, file) => Buffer.concat(header.keys.map(({ start, end }) => file.subarray(start, end)));
-  assert.ok(keys(is, bytes).equals(keys(was, STORIES)));
+  assert.ok(keys(is, bytes).equals(keys(was, file)));
 }
 
 let browser;
@@ -53,6 +54,15 @@ test('parts are one file', async () => {
     assert.is(again.downloaded, 0);
     assert.is(browser.locks.held, 0);
   }
+});
+
+test('parts whose last tensor is odd, and every type of value', async () => {
+  const values = { bytes: array('u8', [1, 2]), texts: array('string', ['a', '']), yes: bool(true), big: u64(5), low: i32(-1), far: f64(0.5), name: string('it') };
+  const tensors = [3, 5, 7].map((size) => ({ name: `t${size}`, type: 'F32', shape: [size], data: FILE.subarray(size, 5 * size) }));
+  const file = writeGGUF(null, { kv: values, tensors });
+  put(splitGguf(file, COUNT));
+  const { source } = await openSplit();
+  sameModel(await all(source), file);
 });
 
 test('a part that is missing is told before any weight is fetched', async () => {
