@@ -1,6 +1,6 @@
-// Where a file's bytes come from: the network through the cache, a Blob, a stream. A source gives its file's pieces in order,
-// each once, straight from where they arrive; beside that they are hashed, and kept in chunks (source/store.js). Runs in the
-// model's worker.
+// Where a file's bytes come from: the network through the cache, a Blob, a stream. A source gives its file's pieces in
+// order, each once, straight from where they arrive; beside that they are hashed, and kept in chunks (source/store.js).
+// Runs in the model's worker.
 import { ArgumentError, IOError } from './errors.js'
 import { Check, normalize } from './source/check.js'
 import { Changed } from './source/http.js'
@@ -11,12 +11,13 @@ import { Net } from './source/net.js'
 /** @typedef {{ kind: 'url', url: string, request?: Record<string, any> }} UrlSpec */
 /** @typedef {{ kind: 'hf', path: string, hub?: string }} HubSpec */
 /** @typedef {{ kind: 'blob', blob: Blob }} BlobSpec */
-/** @typedef {{ kind: 'pull', total?: number, url?: string, next: () => Promise<Uint8Array | null | undefined>, cancel: () => void }} PullSpec */
+/** @typedef {{ kind: 'pull', total?: number, url?: string, next: () => Promise<Uint8Array | null | undefined>, cancel:
+ * () => void }} PullSpec */
 /** @typedef {UrlSpec | HubSpec | BlobSpec | PullSpec} SourceSpec */
-/** `cache` undefined: where there is one. `trusting`: without `integrity`, what the cached file was checked against holds on.
- * `pause`: milliseconds before a second attempt.
- * @typedef {{ cache?: boolean, integrity?: string[], onWarning: (warning: Warning) => void, onWaiting: (waiting: boolean) => void,
- *   trusting?: boolean, pause?: number }} SourceOptions */
+/** `cache` undefined: where there is one. `trusting`: without `integrity`, what the cached file was checked against
+ * holds on. `pause`: milliseconds before a second attempt.
+ * @typedef {{ cache?: boolean, integrity?: string[], onWarning: (warning: Warning) => void, onWaiting: (waiting:
+ * boolean) => void, trusting?: boolean, pause?: number }} SourceOptions */
 
 /** Opens a source; fetches nothing yet but what a hub says of the file.
  * @param {SourceSpec} spec what the page sent
@@ -59,10 +60,11 @@ export class Source {
   /** @param {UrlSpec | BlobSpec | PullSpec} spec @param {SourceOptions} options `integrity` in its normal form
    * @param {(check: Check) => Origin} open */
   constructor(spec, options, open) {
-    if (options.integrity && options.integrity.length !== 1) throw new ArgumentError('integrity is one digest for each file')
+    const { integrity: [integrity, more] = [] } = options
+    if (more) throw new ArgumentError('integrity is one digest for each file')
     this.url = spec.kind === 'blob' ? undefined : spec.url
     this.options = options
-    this.#check = new Check(this.url ?? 'the file', options.integrity?.[0])
+    this.#check = new Check(this.url ?? 'the file', integrity)
     this.#origin = open(this.#check)
   }
 
@@ -93,7 +95,8 @@ export class Source {
     this.#reading?.abort(new IOError(`${this.#check.name} was closed`))
   }
 
-  /** All pieces, in order; each is valid until the next is asked for and must be left as it is. Leaving the loop stops the fetch.
+  /** All pieces, in order; each is valid until the next is asked for and must be left as it is. Leaving the loop stops
+   * the fetch.
    * @param {AbortSignal} [signal] */
   read(signal) {
     return this.#pieces(signal, (stop) => this.#origin.pieces(stop))
@@ -110,11 +113,11 @@ export class Source {
     if (failure) throw failure
     this.verified = !!integrity
     if (!integrity)
-      this.options.onWarning({ kind: 'unverified', message: `${name} was read without an integrity to check it against` })
+      this.options.onWarning({ kind: 'unverified', message: `${name} was read without an integrity to check` })
   }
 
-  /** What `open` gives, up to the file's end; and once more from the start when the file on the server turns out to have changed
-   * before anything was given on.
+  /** What `open` gives, up to the file's end; and once more from the start when the file on the server turns out to
+   * have changed before anything was given on.
    * @param {AbortSignal | undefined} signal @param {(stop: AbortSignal) => AsyncIterable<Uint8Array>} open
    * @returns {AsyncGenerator<Uint8Array, void, void>} */
   async *#pieces(signal, open) {
@@ -134,7 +137,8 @@ export class Source {
   }
 
   /** Returns whether it came to the end.
-   * @param {AsyncIterable<Uint8Array>} pieces @param {AbortSignal} signal @returns {AsyncGenerator<Uint8Array, boolean, void>} */
+   * @param {AsyncIterable<Uint8Array>} pieces @param {AbortSignal} signal
+   * @returns {AsyncGenerator<Uint8Array, boolean, void>} */
   async *#once(pieces, signal) {
     const check = this.#check
     let at = 0

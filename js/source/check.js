@@ -14,7 +14,7 @@ export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padS
 /** `sha256-` and hexadecimal digits, of the same in base64 or already so. @param {string} integrity */
 export function normalize(integrity) {
   const digest = /^sha256-(?:([0-9a-f]{64})|([\w+/-]{43}=?))$/i.exec(integrity)
-  if (!digest) throw new ArgumentError(`integrity is 'sha256-' and 64 hexadecimal or 44 base64 digits, not '${integrity}'`)
+  if (!digest) throw new ArgumentError(`integrity is 'sha256-' and 64 hex or 44 base64 digits, not '${integrity}'`)
   if (digest[1]) return integrity.toLowerCase()
   const text = atob(digest[2].replace(/-/g, '+').replace(/_/g, '/'))
   return `sha256-${hex(Uint8Array.from(text, (letter) => letter.charCodeAt(0)))}`
@@ -43,7 +43,8 @@ export class Check {
     this.hash = this.failure = this.ready = undefined
   }
 
-  /** From here on pieces are hashed, if there is something to compare with: as soon as `ready`, which must be before the first. */
+  /** From here on pieces are hashed, if there is something to compare with: as soon as `ready`, which must be before
+   * the first. */
   start() {
     if (this.integrity) this.ready = startHash().then((hash) => (this.hash = hash))
     return this.ready
@@ -65,7 +66,7 @@ export class Check {
   /** After the last piece: whether all is well as far as one can tell. */
   judge() {
     if (this.hash && !this.#matches())
-      this.failure = new FormatError(`${this.name} does not match its integrity ${this.integrity}: it has ${this.#digest()}`)
+      this.failure = new FormatError(`${this.name} does not match its integrity: it has ${this.#digest()}`)
     return !this.failure
   }
 

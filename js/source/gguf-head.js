@@ -16,10 +16,11 @@ const BLOCKS = {
 }
 
 /** A place in a file: `start` and the byte behind it. @typedef {{ start: number, end: number }} Span */
-/** `end` of a tensor is where its offset stands. @typedef {Span & { name: string, offset: number, bytes: number }} TensorSpan */
+/** `end` of a tensor is where its offset stands. @typedef {Span & { name: string, offset: number, bytes: number }}
+ * TensorSpan */
 /** `data` is where the tensors' bytes begin and `bytes` how many there are.
- * @typedef {{ version: number, alignment: number, keys: Span[], tensors: TensorSpan[], numbers: Map<string, number>, data: number,
- *   bytes: number }} Header */
+ * @typedef {{ version: number, alignment: number, keys: Span[], tensors: TensorSpan[], numbers: Map<string, number>,
+ * data: number, bytes: number }} Header */
 
 /** More bytes are needed. */
 class Short extends Error {}
@@ -95,12 +96,13 @@ function readTensor(cursor, alignment) {
   const offset = cursor.u64()
   if (!BLOCKS[type]) throw new UnsupportedError(`${cursor.name}: tensor ${name} has type ${type}, which is not known`)
   const bytes = values / BLOCKS[type][0] * BLOCKS[type][1]
-  if (!Number.isSafeInteger(bytes) || !Number.isSafeInteger(offset + bytes)) cursor.fail(`tensor ${name} has an impossible size`)
+  if (!Number.isInteger(bytes) || !Number.isSafeInteger(offset + bytes)) cursor.fail(`no tensor is as large as ${name}`)
   if (offset % alignment) cursor.fail(`tensor ${name} stands at ${offset}, which is no multiple of ${alignment}`)
   return { name, start, end, offset, bytes }
 }
 
-/** @param {Uint8Array} bytes @param {string} name for messages @returns {Header | undefined} undefined: more is needed */
+/** @param {Uint8Array} bytes @param {string} name for messages
+ * @returns {Header | undefined} undefined: more is needed */
 export function parseHeader(bytes, name) {
   const cursor = new Cursor(bytes, name)
   try {

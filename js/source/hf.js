@@ -15,7 +15,8 @@ async function digestsIn(address) {
     const response = await fetch(address, { signal: controller.signal })
     if (!response.ok) return new Map()
     const files = /** @type {{ path: string, lfs?: { oid: string } }[]} */ (await response.json())
-    return new Map(files.flatMap(({ path, lfs }) => (/^[0-9a-f]{64}$/.test(lfs?.oid ?? '') ? [[path, lfs?.oid ?? '']] : [])))
+    const isDigest = /^[0-9a-f]{64}$/
+    return new Map(files.flatMap(({ path, lfs: { oid } = { oid: '' } }) => (isDigest.test(oid) ? [[path, oid]] : [])))
   } catch {
     return new Map()
   } finally {
@@ -25,7 +26,8 @@ async function digestsIn(address) {
 
 /** Opens `owner/repo/path/file.gguf[@revision]`, with the hub's own digests when none are given.
  * @param {import('../source.js').HubSpec} spec @param {SourceOptions} options
- * @param {(spec: import('../source.js').UrlSpec, options: SourceOptions) => Promise<import('../source.js').Source>} openUrl */
+ * @param {(spec: import('../source.js').UrlSpec, options: SourceOptions) => Promise<import('../source.js').Source>}
+ * openUrl */
 export async function openHub({ path, hub = HUB }, options, openUrl) {
   const parts = /^(?:hf:)?([\w.-]+\/[\w.-]+)\/([^@]+[^@/])(?:@(.+))?$/.exec(path)
   if (!parts) throw new ArgumentError(`expected hf:owner/repo/file.gguf, with or without @revision, not hf:${path}`)

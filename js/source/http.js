@@ -1,6 +1,7 @@
-// One file over HTTP, from any byte on: pieces in order, with retries and resumption after a cut. Nothing of what a server says
-// about lengths is believed before the bytes are there, and a resumed answer is of the same file or it is `Changed`. Across
-// origins no header is sent that would ask for a preflight, and few can be read: there, bytes are compared.
+// One file over HTTP, from any byte on: pieces in order, with retries and resumption after a cut. Nothing of what a
+// server says about lengths is believed before the bytes are there, and a resumed answer is of the same file or it is
+// `Changed`. Across origins no header is sent that would ask for a preflight, and few can be read: there, bytes are
+// compared.
 import { IOError } from '../errors.js'
 
 const ATTEMPTS = 3 // in a row without a new byte
@@ -100,7 +101,8 @@ export class Http {
   #plain = false // Range does not work here
   #fresh = false // the browser's own cache is not asked any more
 
-  /** @param {string} url @param {any} request fields of a RequestInit @param {number} pause milliseconds before the second attempt */
+  /** @param {string} url @param {any} request fields of a RequestInit
+   * @param {number} pause milliseconds before the second attempt */
   constructor(url, request, pause) {
     this.url = url
     this.request = request
@@ -119,9 +121,9 @@ export class Http {
     this.tail = new Tail()
   }
 
-  /** Pieces from byte `at` on, each valid until the next is asked for; whoever takes them puts them into `tail` before that. At
-   * `end`, if there is one, a server that knows ranges stops. With a `window`, as many bytes are asked for at once, and twice as
-   * many the next time. The file is not over before `wanted` bytes.
+  /** Pieces from byte `at` on, each valid until the next is asked for; whoever takes them puts them into `tail` before
+   * that. At `end`, if there is one, a server that knows ranges stops. With a `window`, as many bytes are asked for at
+   * once, and twice as many the next time. The file is not over before `wanted` bytes.
    * @param {number} at
    * @param {{ end?: number, window?: number, wanted: () => number, signal: AbortSignal }} options
    * @returns {AsyncGenerator<Bytes, void, void>} */
@@ -158,10 +160,14 @@ export class Http {
     }
   }
 
-  /** What was thrown, as an error to throw in the end; throws at once what another attempt cannot mend. @param {any} error */
+  /** What was thrown, as an error to throw in the end; throws at once what another attempt cannot mend.
+   * @param {any} error */
   #explain(error) {
-    if (error instanceof Changed || (error instanceof IOError && !passing(/** @type {any} */ (error).status ?? 500))) throw error
-    if (error instanceof IOError) return error
+    if (error instanceof Changed) throw error
+    if (error instanceof IOError) {
+      if (passing(/** @type {any} */ (error).status ?? 500)) return error
+      throw error
+    }
     const why = [error?.message ?? error, error?.cause?.message].filter(Boolean).join(': ')
     return new IOError(`cannot fetch ${this.url}: ${why}`, { url: this.url })
   }
@@ -172,8 +178,8 @@ export class Http {
     return origin === undefined || new URL(this.url).origin === origin
   }
 
-  /** Sends one request for byte `at` and those behind it. One that gets no answer at all may have wanted a preflight (of the
-   * server, or of another that it was redirected to): then it is sent once more with less.
+  /** Sends one request for byte `at` and those behind it. One that gets no answer at all may have wanted a preflight
+   * (of the server, or of another that it was redirected to): then it is sent once more with less.
    * @param {number} at @param {number} to 0: all @param {AbortSignal} signal
    * @returns {Promise<{ read(at: number): Promise<Bytes | undefined>, cancel(): void } | undefined>} */
   async #ask(at, to, signal, certain = at > 0 && this.#near && /^"/.test(this.etag), plain = this.#plain) {
@@ -208,7 +214,7 @@ export class Http {
     const total = Number(range?.[2]) || 0
     if (type === 'opaque') throw new IOError(`${url} cannot be read in mode no-cors`, { url, status: 400 })
     if (status === 416) {
-      if (!ranged) throw new IOError(`${url} answers with a part that nobody asked for`, { url }) // Firefox, after a wrong length
+      if (!ranged) throw new IOError(`${url} answers 416 to no range`, { url }) // Firefox's cache, after a wrong length
       if (from < at || (total && total < at)) throw new Changed()
       return undefined
     }
@@ -232,7 +238,8 @@ export class Http {
     return start
   }
 
-  /** The body from the byte on that is asked for, when it begins at or before it: those before must be those that are known.
+  /** The body from the byte on that is asked for, when it begins at or before it: those before must be those that are
+   * known.
    * @param {ReturnType<typeof openBody>} body @param {number} position */
   #after(body, position) {
     return {

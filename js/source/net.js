@@ -14,16 +14,16 @@ async function* chain(first, rest) {
   yield* rest
 }
 
-/** One download when several tabs ask: takes the lock of that name and resolves to what gives it back. Where there are no
- * locks, nobody waits.
+/** One download when several tabs ask: takes the lock of that name and resolves to what gives it back. Where there are
+ * no locks, nobody waits.
  * @param {string} name @param {AbortSignal} signal @param {(waiting: boolean) => void} onWaiting
  * @returns {Promise<() => void>} */
 async function lock(name, signal, onWaiting) {
   const locks = globalThis.navigator?.locks
-  const take = (/** @type {LockOptions} */ options) => new Promise((
-    /** @type {(release?: () => void) => void} */ resolve, reject) => {
-    const hold = (/** @type {Lock | null} */ got) => got
-      ? new Promise((/** @type {(value?: unknown) => void} */ release) => resolve(release)) : resolve()
+  /** @returns {Promise<(() => void) | undefined>} */
+  const take = (/** @type {LockOptions} */ options) => new Promise((resolve, reject) => {
+    const hold = (/** @type {Lock | null} */ got) =>
+      got ? new Promise((release) => resolve(() => release(undefined))) : resolve(undefined)
     locks.request(name, options, hold).catch(reject)
   })
   try {
@@ -131,7 +131,7 @@ export class Net {
     if (!store?.has(index)) return undefined
     const bytes = await store.read(index)
     if (bytes) return bytes
-    this.options.onWarning({ kind: 'damaged', message: `a cached part of ${this.spec.url} was damaged, it is fetched again` })
+    this.options.onWarning({ kind: 'damaged', message: `a cached part of ${this.spec.url} is fetched again` })
     if (this.check.ready || !this.check.integrity) return undefined
     const hash = await this.check.start() // what was checked once is no longer the same: now all of it is hashed
     for (let i = 0; i < index; i++) {
@@ -147,11 +147,12 @@ export class Net {
     return this.http.pieces(at, { end: this.#store?.next(at), wanted: () => this.check.expected, signal })
   }
 
-  /** Begins to fetch what is missing before anything of the cache is given on, to learn whether it is still the same file.
+  /** Begins to fetch what is missing before anything of the cache is given on, to learn whether it is still the same
+   * file.
    * @param {AbortSignal} signal */
   async #ahead(signal) {
     const store = this.#store
-    while (store && !store.empty && !store.complete && store.gap) {
+    while (store?.gap && !store.complete) {
       const at = store.gap * CHUNK
       const before = await this.#chunk(at - CHUNK)
       if (!before) continue
@@ -221,7 +222,8 @@ export class Net {
   }
 
   /** Notes that the file is whole, or drops one that is not what it should be.
-   * @param {Keeper | undefined} keeper @param {number} size 0: not all of it was read; -1: it is not what it should be */
+   * @param {Keeper | undefined} keeper @param {number} size 0: not all of it was read; -1: it is not what it should
+   * be */
   async #conclude(keeper, size) {
     const store = this.#store
     await keeper?.end(size)

@@ -1,5 +1,5 @@
-// A model in several GGUF files, as one: the first part's keys, the tensors of all parts, their data one after another. Every
-// part's header is read before any weight is fetched. Loaded only for such files.
+// A model in several GGUF files, as one: the first part's keys, the tensors of all parts, their data one after another.
+// Every part's header is read before any weight is fetched. Loaded only for such files.
 import { ArgumentError, FormatError, IOError } from '../errors.js'
 import { align, parseHeader } from './gguf-head.js'
 
@@ -10,7 +10,8 @@ const MOST_PARTS = 999
 /** @typedef {import('../source.js').SourceOptions} SourceOptions */
 /** A part's header and its bytes. @typedef {import('./gguf-head.js').Header & { raw: Uint8Array }} Head */
 
-/** Reads a part's header, and no more than that. @param {Source} part @param {AbortSignal} [signal] @returns {Promise<Head>} */
+/** Reads a part's header, and no more than that. @param {Source} part @param {AbortSignal} [signal]
+ * @returns {Promise<Head>} */
 async function readHead(part, signal) {
   let bytes = new Uint8Array(2 ** 18)
   let fill = 0
@@ -105,7 +106,8 @@ export class SplitSource {
     for (let i = 0; i < count; i++) {
       const url = new URL(spec.url)
       url.pathname = url.pathname.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, `-${String(i + 1).padStart(5, '0')}$1`)
-      parts.push(await open({ ...spec, url: url.href }, { ...options, onWarning, integrity: integrity && [integrity[i]] }))
+      const own = { ...options, onWarning, integrity: integrity && [integrity[i]] }
+      parts.push(await open({ ...spec, url: url.href }, own))
     }
     return new SplitSource(spec.url, parts)
   }
@@ -170,11 +172,12 @@ export class SplitSource {
     yield this.#join(signal)
     const heads = this.#heads ?? []
     for (const [i, { data, bytes, raw }] of heads.entries()) {
+      const { url } = this.parts[i]
       let at = 0
       for await (const piece of this.parts[i].read(signal)) {
         for (let j = 0; at + j < raw.length && j < piece.length; j++)
           if (piece[j] !== raw[at + j])
-            throw new IOError(`${this.parts[i].url} changed on the server while it was read`, { url: this.parts[i].url })
+            throw new IOError(`${url} changed on the server while it was read`, { url })
         const tensors = piece.subarray(Math.max(0, data - at), Math.max(0, data + bytes - at))
         at += piece.length
         if (tensors.length) yield tensors

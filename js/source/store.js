@@ -1,6 +1,6 @@
-// Files kept in the origin's private file system: a folder a URL, named by its hash, with what is known of it (`meta`) and a
-// file for each MiB, followed by that MiB's SHA-256. Whatever does not match its hash is not there. Reading takes no handle that
-// shuts others out.
+// Files kept in the origin's private file system: a folder a URL, named by its hash, with what is known of it (`meta`)
+// and a file for each MiB, followed by that MiB's SHA-256. Whatever does not match its hash is not there. Reading takes
+// no handle that shuts others out.
 import { hex } from './check.js'
 
 export const CHUNK = 2 ** 20
@@ -9,8 +9,10 @@ const HASH = 32
 const WRITES = 2 // at once
 
 /** @typedef {Uint8Array<ArrayBuffer>} Bytes */
-/** `total` is the file's size where it is certain; `done`: all of it was here once, `integrity` what it was checked against then.
- * @typedef {{ url: string, total: number, done: boolean, etag: string, lastModified: string, integrity?: string, time: number }} Meta */
+/** `total` is the file's size where it is certain; `done`: all of it was here once, `integrity` what it was checked
+ * against then.
+ * @typedef {{ url: string, total: number, done: boolean, etag: string, lastModified: string, integrity?: string, time:
+ * number }} Meta */
 
 /** @param {Bytes} bytes */
 const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
@@ -28,8 +30,10 @@ export function whyNoCache() {
   return globalThis.navigator?.storage?.getDirectory === undefined ? 'no private file system here' : ''
 }
 
-/** The folder of all entries. Throws where the browser has none or does not give it. @returns {Promise<FileSystemDirectoryHandle>} */
-export const openFolder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true })
+/** The folder of all entries. Throws where the browser has none or does not give it.
+ * @returns {Promise<FileSystemDirectoryHandle>} */
+export const openFolder = async () =>
+  (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true })
 
 /** @param {FileSystemDirectoryHandle} folder @param {string} name @param {Bytes[]} parts */
 async function writeFile(folder, name, ...parts) {
@@ -40,8 +44,11 @@ async function writeFile(folder, name, ...parts) {
       try {
         await handle.truncate(0)
         let at = 0
-        for (const part of parts) at += handle.write(part, { at })
-        if (at < parts.reduce((sum, part) => sum + part.length, 0)) throw new DOMException('short write', 'QuotaExceededError')
+        for (const part of parts) {
+          const written = handle.write(part, { at })
+          if (written < part.length) throw new DOMException('short write', 'QuotaExceededError')
+          at += written
+        }
       } finally {
         await handle.close()
       }
@@ -100,9 +107,6 @@ export class Store {
     }
   }
 
-  get empty() {
-    return !this.#chunks.size
-  }
   get complete() {
     return !!this.meta?.done && this.#chunks.size >= Math.ceil(this.meta.total / CHUNK)
   }
@@ -128,7 +132,8 @@ export class Store {
     return sum
   }
 
-  /** A chunk's bytes; undefined when it is damaged, and gone then. @param {number} index @returns {Promise<Bytes | undefined>} */
+  /** A chunk's bytes; undefined when it is damaged, and gone then. @param {number} index
+   * @returns {Promise<Bytes | undefined>} */
   async read(index) {
     try {
       const file = await (await this.#folder?.getFileHandle(nameOf(index)))?.getFile()
@@ -162,7 +167,8 @@ export class Store {
   async note(fields) {
     if (!this.meta) await this.drop()
     this.meta = /** @type {Meta} */ ({ time: Date.now(), ...this.meta, ...fields })
-    await writeFile(await this.#open(), 'meta', /** @type {Bytes} */ (new TextEncoder().encode(JSON.stringify(this.meta))))
+    const bytes = new TextEncoder().encode(JSON.stringify(this.meta))
+    await writeFile(await this.#open(), 'meta', /** @type {Bytes} */ (bytes))
   }
 
   async #open() {
@@ -212,7 +218,8 @@ export class Keeper {
     }
   }
 
-  /** Waits for all writes; with the file's size, when it is whole, the last chunk is one of them. @param {number} [size] */
+  /** Waits for all writes; with the file's size, when it is whole, the last chunk is one of them.
+   * @param {number} [size] */
   async end(size) {
     if (size && this.#fill && this.#start + this.#fill === size) await this.#write()
     await Promise.all(this.#writing)
