@@ -3,6 +3,7 @@
 import { Alternatives } from './alternatives.js'
 import { byId, copyText, h } from './dom.js'
 import { clearFault, showFault } from './faults.js'
+import { Follow } from './follow.js'
 import { ChatMessage } from './message.js'
 import { recall, remember } from './remember.js'
 import { newSeed } from './sampling.js'
@@ -21,6 +22,7 @@ export class Chat {
   #composer = byId('composer')
   #send = byId('send')
   #seed = byId('chat-seed')
+  #follow = new Follow(byId('chat-dock'))
   /** @type {Alternatives | null} of the last answer */ #alternatives = null
 
   /** @param {import('./writer.js').Writer} writer */
@@ -150,11 +152,14 @@ export class Chat {
     clearFault(this.#fault)
     this.#seed.value = seed
     message.element.classList.add('writing')
+    this.#follow.begin()
     message.foot.replaceChildren()
     const before = message.passage.tokens.length
+    const onText = () => this.#follow.keep(message.element)
     try {
       const { passage } = message
-      const result = await this.#writer.write({ session: this.#session, passage, input, seed, what: 'Answer' })
+      const task = { session: this.#session, passage, input, seed, what: 'Answer', onText }
+      const result = await this.#writer.write(task)
       this.#open = ['abort', 'length'].includes(result.finishReason)
       this.#showFoot(message, ending(result, before))
     } catch (error) {
@@ -174,6 +179,7 @@ export class Chat {
       button('Copy', async () => {
         status.textContent = await copyText(message.content) ? 'copied' : 'the browser did not allow copying'
       }), status)
+    this.#follow.keep(message.element)
   }
 
   async #restart() {

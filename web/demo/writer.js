@@ -24,9 +24,10 @@ export class Writer extends EventTarget {
     await run?.finished.catch(() => {})
   }
 
-  /** @param {{ session: any, passage: import('./passage.js').Passage, input?: any, seed?: number, what: string }} task
+  /** @param {{ session: any, passage: import('./passage.js').Passage, input?: any, seed?: number, what: string,
+   *   onText?: () => void }} task
    * @returns {Promise<any>} the package's Result */
-  async write({ session, passage, input, seed = newSeed(), what }) {
+  async write({ session, passage, input, seed = newSeed(), what, onText }) {
     await this.stop()
     const { sampling, sharing, figures, announcer } = this.#parts
     const run = this.#run = new Run({
@@ -34,6 +35,7 @@ export class Writer extends EventTarget {
       onPrefill: (progress) => figures.prefill(progress),
       onTokens: (tokens) => {
         passage.push(tokens)
+        onText?.()
         announcer.write(tokens.map(({ text }) => text).join(''))
         figures.speed(run.perSecond)
         figures.context(session)
