@@ -11,7 +11,7 @@ function forWorker({ context, kvType, sessions, sequences, adapters, spare, memo
     if (value !== undefined && !(Number.isFinite(value) && value >= 0)) throw new ArgumentError(`${name} is ${value}, want 0 or more`)
   if (kvType !== undefined && !['f16', 'f32', 'q8_0'].includes(kvType))
     throw new ArgumentError(`kvType is ${kvType}, want f16, f32 or q8_0`)
-  return { ...counts, kvType, integrity, cache: cache ?? true, askedForCache: cache === true, wasm }
+  return { ...counts, kvType, integrity, cache, wasm }
 }
 
 /** Runs the action unless the signal fires before. @template T @param {AbortSignal | undefined} signal @param {() => Promise<T>} action */

@@ -1,0 +1,194 @@
+// The package in real pages: what loads it, what it may need, what it says, and what it does when things end badly.
+import * as assert from 'uvu/assert';
+import { readFileSync } from 'node:fs';
+import { Model } from '../../js/index.js';
+import { json } from '../js/lib/cli.js';
+import { app } from './lib/app.js';
+import { each, run } from './lib/each.js';
+
+const STORIES = '/models/stories.gguf';
+const PROMPT = 'Once upon a time';
+const root = (path) => new URL(`../..${path}`, import.meta.url);
+const CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
+
+/** In the page: a story, and what it took. */
+const tell = async (url, options) => {
+  const { Model } = window.reprise;
+  const model = await Model.load(url, options);
+  const session = model.session();
+  let text = '';
+  for await (const piece of session.stream('Once upon a time', { seed: 7, maxTokens: 60 })) text += piece;
+  await model.ready;
+  const { memory, plan, info } = model;
+  model.destroy();
+  return { text, memory, planned: plan.memory, isa: info.isa };
+};
+
+let reference;
+async function expected() {
+  reference ??= (await json('native', ['generate', 'models/stories.gguf', '-p', PROMPT, '--seed', '7', '-n', '60', '--json'])).text;
+  return reference;
+}
+
+each('one prompt and seed give one text, here, in Node and natively', async ({ browser, server }) => {
+  const page = await app(browser, server);
+  const { text, memory, planned, isa } = await page.evaluate(tell, server.url + STORIES);
+  assert.is(text, await expected());
+  assert.ok(memory <= planned, `${memory} of ${planned}`);
+  assert.is(isa, 'simd128');
+  const model = await Model.load(root(STORIES));
+  assert.is((await model.session().prompt(PROMPT, { seed: 7, maxTokens: 60 })).text, text);
+  model.destroy();
+});
+
+each('runs under a strict policy, isolated or not, and asks no other host for anything', async ({ browser, server }) => {
+  for (const isolated of [false, true]) {
+    const page = await app(browser, server, { isolated, headers: { 'Content-Security-Policy': CSP } });
+    assert.is((await page.evaluate(tell, server.url + STORIES)).text, await expected());
+    const complaints = page.logs.filter(({ text }) => /Content.Security/.test(text) && !/data:/.test(text)); // blank.html's icon
+    assert.equal(complaints, []);
+    await page.close();
+    await server.restart();
+  }
+});
+
+each('a script from another origin starts its worker', async ({ browser, server }) => {
+  server.on('/js/index.js', {});
+  const page = await browser.page(`${server.url}/tests/browser/pages/blank.html?other-origin`);
+  const text = await page.evaluate(async (other, url) => {
+    const { Model } = await import(`${other}/js/index.js`);
+    const model = await Model.load(url);
+    const { text } = await model.session().prompt('Once upon a time', { seed: 7, maxTokens: 60 });
+    model.destroy();
+    return text;
+  }, server.second, server.url + STORIES);
+  assert.is(text, await expected());
+  const own = await page.evaluate(async (other, home) => {
+    const { Model } = await import(`${other}/js/index.js`);
+    const model = await Model.load(`${home}/models/stories.gguf`, { workerUrl: `${home}/js/worker.js` });
+    const { text } = await model.session().prompt('Once upon a time', { seed: 7, maxTokens: 60 });
+    model.destroy();
+    return text;
+  }, server.second, server.url);
+  assert.is(own, await expected());
+});
+
+each('files of different versions refuse each other', async ({ browser, server }) => {
+  const version = String(readFileSync(root('/js/version.js')));
+  const page = await app(browser, server);
+  const load = (url, options) => window.reprise.Model.load(url, options).then(() => 'loaded', ({ code, message }) => `${code} ${message}`);
+  for (const name of ['worker.js', 'serve.js', 'errors.js', 'loader.js', 'builds.js', 'engine.js'])
+    assert.ok(readFileSync(root(`/js/${name}`)));
+  server.put('/other/worker.js', "import { version } from './version.js'\npostMessage({ hello: { version } })");
+  server.put('/other/version.js', version.replace(/'[\d.]+'/, "'9.9.9'"));
+  const answer = await page.evaluate(load, server.url + STORIES, { workerUrl: `${server.url}/other/worker.js` });
+  assert.match(answer, /RP_ERR_UNSUPPORTED .*9\.9\.9.*serve files of one version/);
+  assert.match(await page.evaluate(load, server.url + STORIES, { workerUrl: `${server.url}/nothing.js` }), /RP_ERR_IO .*worker/);
+  server.on('/js/wasm/page-simd128.wasm', { status: 404 });
+  assert.match(await page.evaluate(load, server.url + STORIES), /RP_ERR_IO .*page-simd128\.wasm.*404/);
+});
+
+each('a build that computes wrong sums is not used', async ({ browser, server }) => {
+  const page = await app(browser, server);
+  const isa = async (url) => {
+    const model = await window.reprise.Model.load(url);
+    const { isa } = model.info;
+    model.destroy();
+    return isa;
+  };
+  assert.is(await page.evaluate(isa, server.url + STORIES), 'simd128');
+  // As if SIMD were broken here: the constant that the check compares with is another one.
+  const bytes = readFileSync(root('/js/wasm/page-simd128.wasm'));
+  const at = bytes.indexOf('"check":');
+  const digit = at + 8;
+  bytes[digit] = bytes[digit] === 0x31 ? 0x32 : 0x31;
+  server.put('/js/wasm/page-simd128.wasm', bytes);
+  const fresh = await app(browser, server, { library: '/js/index.js' });
+  assert.is(await fresh.evaluate(isa, server.url + STORIES), 'scalar');
+});
+
+each('leaving, aborting and destroying stop the model, and nothing stays pending', async ({ browser, server }) => {
+  const page = await app(browser, server);
+  const answers = await page.evaluate(async (url) => {
+    const { Model } = window.reprise;
+    const said = [];
+    const say = (promise) => promise.then((value) => said.push(String(value?.finishReason ?? value)), (error) => said.push(error.name));
+    const model = await Model.load(url);
+    const session = model.session();
+    const endless = { logitBias: { [model.info.eos]: -Infinity } };
+    for await (const piece of session.stream('Once', endless)) if (piece) break;
+    const abort = new AbortController();
+    const prompt = session.prompt('upon', { ...endless, signal: abort.signal });
+    setTimeout(() => abort.abort(), 20);
+    await say(prompt);
+    await say(session.prompt('a time', { maxTokens: 2 }));
+    const pending = [say(session.prompt('Once', endless)), say(session.prompt('more')), say(session.save())];
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    model.destroy();
+    await Promise.all(pending);
+    return said;
+  }, server.url + STORIES);
+  assert.equal(answers, ['AbortError', 'length', 'ArgumentError', 'ArgumentError', 'ArgumentError']);
+});
+
+each('a worker that dies rejects everything', async ({ browser, server }) => {
+  const page = await app(browser, server);
+  await page.evaluate(async (url) => {
+    window.model = await window.reprise.Model.load(url);
+    window.ended = window.model.session().prompt('Once', { logitBias: { [window.model.info.eos]: -Infinity }, onVisit: () => new Promise(() => {}) })
+      .then(() => 'ended', ({ code, message }) => `${code} ${message}`);
+  }, server.url + STORIES);
+  const [worker] = page.page.workers();
+  await worker.evaluate('self.close()').catch(() => {}); // the answer may be lost with the worker
+  assert.match(await page.evaluate('window.ended'), /RP_ERR_IO the worker stopped/);
+  assert.match(await page.evaluate("window.model.tokenize('x').then(() => 'ok', ({ code }) => code)"), /RP_ERR_IO/);
+}, { only: ['chromium'] }); // only there a test can reach into a worker
+
+each('a visit can be waited for, and an unread stream stops', async ({ browser, server }) => {
+  const page = await app(browser, server);
+  const { visits, held, more } = await page.evaluate(async (url) => {
+    const model = await window.reprise.Model.load(url);
+    const session = model.session();
+    const visits = [];
+    const stream = session.stream('Once', { temperature: 0, maxTokens: 200, logitBias: { [model.info.eos]: -Infinity },
+      onVisit: (visit) => visits.length < 16 && new Promise((resolve) => setTimeout(resolve, 5, visits.push(visit))) });
+    await stream.next();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const held = (await session.ids()).length;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const more = (await session.ids()).length - held;
+    model.destroy();
+    return { visits, held, more };
+  }, server.url + STORIES);
+  assert.equal(visits, [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7]);
+  assert.ok(held < 40 && more === 0, `${held} tokens, then ${more} more`);
+});
+
+each('endless and hostile templates are refused in time', async ({ browser, server }) => {
+  const page = await app(browser, server);
+  const answers = await page.evaluate(async (url, templates) => {
+    const model = await window.reprise.Model.load(url, { sessions: 1 });
+    const answers = [];
+    for (const chatTemplate of templates) {
+      const session = model.session({ chatTemplate });
+      const start = performance.now();
+      const code = await session.prompt('hi').then(() => 'ended', ({ code }) => code);
+      answers.push({ code, ms: performance.now() - start });
+      session.destroy();
+    }
+    const { text } = await model.session({ chat: false }).prompt('Once', { maxTokens: 5, temperature: 0 });
+    model.destroy();
+    return { answers, text };
+  }, server.url + STORIES, [
+    '{% for i in range(99999999) %}{% for j in range(99999999) %}x{% endfor %}{% endfor %}',
+    '{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}',
+    '{% set ns = namespace(s="xxxxxxxx") %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}',
+    '{{ range(10 ** 12) }}', '{% for', '{{ "".constructor.constructor("return self")() }}']);
+  assert.ok(answers.text);
+  for (const { code, ms } of answers.answers) {
+    assert.ok(['RP_ERR_FORMAT', 'RP_ERR_ARGUMENT'].includes(code), code);
+    assert.ok(ms < 10_000, `${ms} ms`);
+  }
+});
+
+run();

@@ -1,0 +1,2 @@
+// A service worker that does nothing: can one be registered?
+addEventListener('fetch', () => {});
