@@ -45,6 +45,7 @@ static rp_status add_place(rp_model *m, const char *name, const want *w, uint32_
                                              .matrix = w->matrix,
                                              .vector = w->vector,
                                              .ready = ready};
+    *ready = UINT32_MAX; /* place_tensors says when */
     if (rows)
         *w->matrix = (rp_matrix){.type = type, .rows = (uint32_t)rows, .columns = (uint32_t)columns};
     return RP_OK;

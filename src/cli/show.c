@@ -108,18 +108,26 @@ static bool print_position(void *user, size_t index, const float *logits) {
     return true;
 }
 
+static rp_status show_logits(shown *s, bool each, size_t count, rp_session *session, rp_error *err) {
+    if (each)
+        return rp_session_feed_each(session, s->ids, count, s, print_position, err);
+    RP_TRY(rp_session_feed(session, s->ids, count, err));
+    print_logits(s, count, rp_session_logits(session));
+    return RP_OK;
+}
+
 static rp_status logits(const rp_model *model, const options *o, const int32_t *ids, size_t count, rp_session *session,
                         rp_error *err) {
+    rp_status status = RP_ERR_MEMORY;
     rp_model_info info;
     rp_model_get_info(model, &info);
     shown s = {.model = model, .ids = ids, .room = RP_MIN(o->top, info.vocab)};
     s.top = malloc(RP_MAX(s.room, 1) * sizeof *s.top);
     s.logprobs = malloc(RP_MAX(s.room, 1) * sizeof *s.logprobs);
-    rp_status status = s.top && s.logprobs ? RP_OK : rp_fail(err, RP_ERR_MEMORY, "likeliest ids could not be had");
-    if (status == RP_OK && o->each)
-        status = rp_session_feed_each(session, ids, count, &s, print_position, err);
-    else if (status == RP_OK && (status = rp_session_feed(session, ids, count, err)) == RP_OK)
-        print_logits(&s, count, rp_session_logits(session));
+    if (s.top && s.logprobs)
+        status = show_logits(&s, o->each, count, session, err);
+    else
+        rp_fail(err, status, "room for the likeliest ids could not be had");
     free(s.top);
     free(s.logprobs);
     return status;

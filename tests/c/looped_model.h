@@ -1,5 +1,5 @@
 /* A small model of three blocks with random weights, in memory: its blocks are shared by a layer map or by loops, its head is
- * tied or not, its tensors come in the order of a real file. For tests of sessions on programs longer than their blocks. */
+ * tied (with factors of RoPE) or not, its tensors come in the order of a real file. For tests of sessions on programs longer than their blocks. */
 #ifndef LOOPED_MODEL_H
 #define LOOPED_MODEL_H
 
@@ -58,6 +58,8 @@ static void looped_tensors(gguf_build *build, looped_kind kind) {
             snprintf(name, sizeof name, "blk.%d.%s", block, tensors[i].name);
             gguf_build_tensor(build, name, tensors[i].type, DIM, tensors[i].rows, tensors[i].bytes);
         }
+        if (kind == LOOPED_TIED && block == 0)
+            gguf_build_tensor(build, "rope_freqs.weight", F32, DIM / 4, 0, DIM);
     }
     gguf_build_tensor(build, "output_norm.weight", F32, DIM, 0, 4 * DIM);
     if (kind != LOOPED_TIED)
@@ -66,7 +68,7 @@ static void looped_tensors(gguf_build *build, looped_kind kind) {
 
 /* Random codes, scales of a sane size; `tensor` says which by its bytes. */
 static void looped_fill(uint8_t *data, uint64_t bytes) {
-    bool vector = bytes == 4 * LOOPED_DIM;
+    bool vector = bytes == 4 * LOOPED_DIM || bytes == LOOPED_DIM;
     size_t step = vector ? 4 : bytes % 34 == 0 && bytes != 18 * LOOPED_DIM ? 34 : 18;
     for (uint64_t at = 0; at < bytes; at += step) {
         float value = 1 + 0.3f * test_random_float();
