@@ -80,10 +80,10 @@ export interface LoadOptions extends PlanOptions {
   onWarning?: (warning: Warning) => void
 }
 
-/** `waiting`: another tab downloads the same file. `loaded` counts bytes given to the engine, `total` is 0 until known;
+/** `waiting`: another tab downloads the same file. `ready`: the model is whole; `stored`: what can be kept is on disk. `loaded` counts bytes given to the engine, `total` is 0 until known;
  * `fromCache` those that came from disk. */
 export interface LoadProgress {
-  phase: 'header' | 'waiting' | 'weights' | 'ready'
+  phase: 'header' | 'waiting' | 'weights' | 'ready' | 'stored'
   loaded: number
   total: number
   fromCache: number

@@ -44,7 +44,7 @@ export class Model extends EventTarget {
       this.verified = verified
       this.memory = memory
     })
-    this.ready.catch((error) => channel.close(error)) // without weights nothing can go on
+    this.ready.catch(() => {})
   }
 
   /** @param {any} source @param {any} options */
@@ -77,14 +77,20 @@ export class Model extends EventTarget {
     const session = (/** @type {any} */ state) => model?.takeState(state)
     const channel = await connect(workerUrl, { session })
     return new Promise((resolve, reject) => {
+      /** @type {(facts: any) => void} */
+      let isReady = () => {}
+      const ready = new Promise((resolve, reject) => {
+        isReady = resolve
+        queueMicrotask(() => whole.catch(reject))
+      })
       const header = (/** @type {any} */ facts) => {
-        model = new Model(channel, facts, whole)
+        model = new Model(channel, facts, ready)
         resolve(model)
         queueMicrotask(() => warnings.splice(0).forEach(warn))
       }
-      const listeners = { ...on, progress: onProgress, warning: warn, header }
+      const listeners = { ...on, progress: onProgress, warning: warn, header, ready: isReady }
       const whole = channel.call('load', { spec, options: worker }, { signal, on: listeners })
-      whole.catch((error) => {
+      ready.catch((error) => {
         reject(error)
         channel.close(error)
       })

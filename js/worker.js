@@ -68,7 +68,9 @@ const handlers = {
     model = await loadModel(source, params.options, { signal: task.signal, progress })
     task.tell('header', { info: model.info, plan: model.plan, memory: memory() })
     await model.ready
-    return { verified: model.verified, memory: memory() }
+    task.tell('ready', { verified: model.verified, memory: memory() })
+    await source.kept
+    progress({ phase: 'stored', loaded: model.info.fileBytes, total: model.info.fileBytes, fromCache: source.fromCache })
   },
   tokenize: ({ text, special, bos }) => Int32Array.from(loaded().engine.tokenize(text, { special, bos })),
   detokenize({ ids }) {
