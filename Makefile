@@ -78,7 +78,7 @@ screenshots: wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## take the p
 	@node web/tools/screenshots.js
 
 .PHONY: test
-test: native asan wasm c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json ## every test; ONLY=word picks files
+test: native asan wasm c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json | tools-browsers ## every test; ONLY=word picks files
 	@FUZZ_SECONDS=$(if $(CI),60,5) node tests/run.js $(ONLY)
 
 .PHONY: check format lint types style
@@ -96,9 +96,11 @@ types: tests/node_modules/.package-lock.json
 fuzz: fuzzers ## run each fuzzer for SECONDS=60
 	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
 
-.PHONY: bench bench-kernels
+.PHONY: bench bench-kernels bench-page
 bench: native wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## time us beside llama.cpp, alternating, ROUNDS=5
 	@node tests/bench/compare.js $(ROUNDS)
+bench-page: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
+	@node tests/bench/page.js $(ROUNDS)
 bench-kernels: build/bench/native/kernels build/bench/simd128/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly
 	@build/bench/native/kernels
 	@# The figures are too short for V8's second compiler: without --no-liftoff its first, slow one is measured.
@@ -120,10 +122,10 @@ clean: ## remove what was built here
 	@rm -rf build js/wasm js/lazy
 
 # Tools. Asked for on every run (milliseconds), so that a fresh machine never meets a stale stamp.
-.PHONY: tools-native tools-wasm tools-check tools-models
+.PHONY: tools-native tools-wasm tools-check tools-models tools-browsers
 tools-%:
 	@src/toolchain.sh $*
-tools-native tools-wasm tools-check tools-models:
+tools-native tools-wasm tools-check tools-models tools-browsers:
 	@src/toolchain.sh $(@:tools-%=%)
 
 # Programs.

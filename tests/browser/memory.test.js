@@ -1,0 +1,80 @@
+// Memory in real pages: never above the plan, given back by destroy(), and the same after two hundred models as after fifty.
+import * as assert from 'uvu/assert';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { skip } from '../js/lib/skip.js';
+import { app } from './lib/app.js';
+import { each, run } from './lib/each.js';
+
+const MB = 2 ** 20;
+const BESIDE_MB = 16; // what a worker, compiled code and bytes on their way may take beside the plan
+const SMOLLM2 = '/build/models/smollm2.gguf';
+const STORIES = '/models/stories.gguf';
+const GROWTH_MB = 24; // of all page processes in 150 cycles; a model that is not given back is 7 MB each time
+
+const status = (pid) => readFileSync(`/proc/${pid}/status`, 'utf8');
+const figure = (pid, name) => Number(status(pid).match(new RegExp(`${name}:\\s+(\\d+)`))?.[1] ?? 0) * 1024;
+
+each('loading and running SmolLM2 stays within the plan, in WebAssembly and in the process', async ({ browser, server }) => {
+  if (!existsSync(new URL(`../..${SMOLLM2}`, import.meta.url))) return skip('build/models/smollm2.gguf is absent: make models');
+  for (const way of ['from the network, no cache', 'from the network into the cache', 'from the cache']) {
+    const page = await app(browser, server);
+    await sleep(1000);
+    // The page's own process is the one that grows.
+    const before = new Map(browser.pids().map((pid) => [pid, figure(pid, 'VmRSS')]));
+    for (const pid of before.keys()) writeFileSync(`/proc/${pid}/clear_refs`, '5'); // the peak is counted from here on
+    const { memory, planned } = await page.evaluate(async (url, cache) => {
+      let stored;
+      const isStored = new Promise((resolve) => (stored = resolve));
+      const onProgress = ({ phase }) => phase === 'stored' && stored();
+      const model = await window.reprise.Model.load(url, { cache, context: 512, onProgress });
+      await model.session().prompt(`Tell me about ${'this and that and '.repeat(60)}`, { maxTokens: 20, temperature: 0 });
+      await isStored;
+      const { memory, plan } = model;
+      model.destroy();
+      return { memory, planned: plan.memory };
+    }, `${server.url}${SMOLLM2}`, !way.includes('no cache'));
+    const grown = Math.max(...[...before].map(([pid, bytes]) => figure(pid, 'VmHWM') - bytes));
+    const figures = `${way}: WebAssembly ${(memory / MB).toFixed(1)}, process ${(grown / MB).toFixed(1)}, plan ${(planned / MB).toFixed(1)} MB`;
+    console.log(`\n${figures}`);
+    assert.ok(memory <= planned, figures);
+    assert.ok(grown <= planned + BESIDE_MB * MB, figures);
+    await page.close();
+  }
+}, { only: ['chromium'], ms: 240_000 });
+
+const cycles = async (url, count) => {
+  const { Model } = window.reprise;
+  const said = new Set();
+  for (let i = 0; i < count; i++) {
+    const abort = new AbortController();
+    const model = await Model.load(url);
+    const stream = model.session().stream('Once upon a time', { signal: abort.signal, logitBias: { [model.info.eos]: -Infinity } });
+    try {
+      let pieces = 0;
+      for await (const piece of stream) if (piece && ++pieces === 3 + (i % 5)) abort.abort();
+    } catch (error) {
+      said.add(error.name);
+    }
+    model.destroy();
+  }
+  return [...said];
+};
+
+each('two hundred times load, generate, abort, destroy', async ({ browser, server, name }) => {
+  const page = await app(browser, server);
+  const held = () => browser.pids().reduce((sum, pid) => sum + figure(pid, 'RssAnon'), 0);
+  const settled = async () => {
+    await sleep(3000);
+    return held();
+  };
+  assert.equal(await page.evaluate(cycles, server.url + STORIES, 50), ['AbortError']);
+  const before = await settled();
+  for (let i = 0; i < 3; i++) assert.equal(await page.evaluate(cycles, server.url + STORIES, 50), ['AbortError']);
+  const after = await settled();
+  console.log(`\n${name}: ${(before / MB).toFixed(1)} MB after 50 cycles, ${(after / MB).toFixed(1)} MB after 200`);
+  if (name === 'chromium') assert.is(page.page.workers().length, 0);
+  assert.ok(after - before < GROWTH_MB * MB, `grew by ${((after - before) / MB).toFixed(1)} MB`);
+}, { ms: 400_000 });
+
+run();
