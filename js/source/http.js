@@ -3,6 +3,7 @@
 // `Changed`. Across origins no header is sent that would ask for a preflight, and few can be read: there, bytes are
 // compared.
 import { IOError } from '../errors.js'
+import { free } from './store.js'
 
 const ATTEMPTS = 3 // in a row without a new byte
 const PIECE = 2 ** 18
@@ -20,6 +21,12 @@ export class Tail {
   #start = 0
   #end = 0
 
+  /** Knows nothing any more. */
+  free() {
+    free(this.#ring)
+    this.#ring = undefined
+    this.#start = this.#end = 0
+  }
   /** Bytes at `at`, which usually follow those before. @param {number} at @param {Uint8Array} bytes */
   put(at, bytes) {
     this.#ring ??= new Uint8Array(COMPARED)
@@ -59,27 +66,37 @@ const sleep = (ms, signal) => new Promise((/** @type {(value?: unknown) => void}
   signal.addEventListener('abort', stop, { once: true })
 })
 
-/** Reads a body with one buffer where the browser can. @param {Response} response */
+/** Reads a body with one buffer where the browser can; else each piece is freed when the next is asked for.
+ * @param {Response} response */
 function openBody({ body }) {
   /** @type {any} */
   let reader
-  /** @type {ArrayBuffer | undefined} */
-  let buffer
+  /** @type {Bytes | undefined} the buffer, or the last piece */
+  let last
+  let byob = true
   try {
     reader = body?.getReader({ mode: 'byob' })
-    buffer = new ArrayBuffer(PIECE)
+    last = new Uint8Array(PIECE)
   } catch {
+    byob = false
     reader = body?.getReader()
+  }
+  const freeLast = () => {
+    if (byob || last?.length === last?.buffer.byteLength) free(last)
+    last = undefined
   }
   return {
     /** @returns {Promise<Bytes | undefined>} */
     async read() {
-      const { value, done } = (await reader?.read(buffer && new Uint8Array(buffer))) ?? { done: true }
-      if (done) return undefined
-      if (buffer) buffer = value.buffer
-      return value
+      if (!byob) freeLast()
+      const { value, done } = (await reader?.read(last && new Uint8Array(last.buffer))) ?? { done: true }
+      last = value
+      return done ? undefined : value
     },
-    cancel: () => void reader?.cancel().catch(() => {}),
+    cancel() {
+      freeLast()
+      reader?.cancel().catch(() => {})
+    },
   }
 }
 
@@ -118,7 +135,7 @@ export class Http {
   forget() {
     this.etag = this.lastModified = ''
     this.total = this.hint = 0
-    this.tail = new Tail()
+    this.tail.free()
   }
 
   /** Pieces from byte `at` on, each valid until the next is asked for; whoever takes them puts them into `tail` before

@@ -1,5 +1,6 @@
 // A file that is not fetched: a Blob, or a stream whose pieces the page sends.
 import { IOError, RepriseError } from '../errors.js'
+import { free } from './store.js'
 
 const PIECE = 2 ** 20
 
@@ -44,8 +45,10 @@ export class Local {
     let piece
     try {
       for (let at = 0; !this.check.end && (piece = await Promise.race([this.#next(at), aborted])); ) {
+        const { length } = piece
         yield piece
-        at += piece.length
+        at += length
+        if (length === piece.buffer.byteLength) free(piece)
       }
     } finally {
       if (this.spec.kind === 'pull' && piece !== null) this.spec.cancel()

@@ -1,7 +1,7 @@
 // A file of the network, through the cache: what is there is read from there, what is not is fetched and kept.
 import { IOError } from '../errors.js'
 import { Http } from './http.js'
-import { addressOf, CHUNK, Keeper, Store, whyNoCache } from './store.js'
+import { addressOf, CHUNK, free, Keeper, Store, whyNoCache } from './store.js'
 
 const HEAD_WINDOW = 2 ** 18
 const PAUSE_MS = 500 // before the second attempt
@@ -138,6 +138,7 @@ export class Net {
       const before = await store.read(i)
       if (!before) throw new IOError(`the cache of ${this.spec.url} vanished while it was read`, { url: this.spec.url })
       hash?.update(before)
+      free(before)
     }
     return undefined
   }
@@ -145,6 +146,20 @@ export class Net {
   /** @param {number} at @param {AbortSignal} signal */
   #fetch(at, signal) {
     return this.http.pieces(at, { end: this.#store?.next(at), wanted: () => this.check.expected, signal })
+  }
+
+  /** Gives a cached chunk on; returns its length.
+   * @param {number} at @param {import('./store.js').Bytes} chunk @returns {Generator<Uint8Array, number, void>} */
+  *#give(at, chunk) {
+    const { length } = chunk
+    this.http.tail.put(at, chunk)
+    this.fromCache += length
+    try {
+      yield chunk
+    } finally {
+      free(chunk)
+    }
+    return length
   }
 
   /** Begins to fetch what is missing before anything of the cache is given on, to learn whether it is still the same
@@ -157,6 +172,7 @@ export class Net {
       const before = await this.#chunk(at - CHUNK)
       if (!before) continue
       this.http.tail.put(at - CHUNK, before)
+      free(before)
       const rest = this.#fetch(at, signal)
       return { at, rest, pieces: chain(await rest.next(), rest) }
     }
@@ -180,10 +196,7 @@ export class Net {
         const chunk = await this.#chunk(at)
         signal.throwIfAborted()
         if (chunk) {
-          http.tail.put(at, chunk)
-          this.fromCache += chunk.length
-          yield chunk
-          at += chunk.length
+          at += yield* this.#give(at, chunk)
           more = !(store?.complete && at >= (store.meta?.total ?? 0) && at >= check.expected)
           continue
         }
@@ -202,6 +215,7 @@ export class Net {
       size = check.judge() ? check.end || at : -1
     } finally {
       await ahead?.rest.return()
+      http.tail.free()
       this.kept = this.#conclude(keeper, size).finally(this.#release)
       if (size < 0) await this.kept
     }
@@ -245,16 +259,17 @@ export class Net {
     await this.#recall()
     for (let chunk; (chunk = await this.#chunk(at)); ) {
       signal.throwIfAborted()
-      this.http.tail.put(at, chunk)
-      this.fromCache += chunk.length
-      yield chunk
-      at += chunk.length
+      at += yield* this.#give(at, chunk)
     }
     if (this.#store?.complete) return
-    for await (const piece of this.http.pieces(at, { window: HEAD_WINDOW, wanted: () => 0, signal })) {
-      this.http.tail.put(at, piece)
-      yield piece
-      at += piece.length
+    try {
+      for await (const piece of this.http.pieces(at, { window: HEAD_WINDOW, wanted: () => 0, signal })) {
+        this.http.tail.put(at, piece)
+        yield piece
+        at += piece.length
+      }
+    } finally {
+      this.http.tail.free()
     }
   }
 }

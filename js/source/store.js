@@ -18,6 +18,12 @@ const WRITES = 2 // at once
 const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
 const nameOf = (/** @type {number} */ index) => String(index).padStart(6, '0')
 
+/** Gives a buffer's memory back now rather than when it is collected; it must be of nobody else.
+ * @param {any} bytes a view of all of the buffer, or of that part of it that matters */
+export function free(bytes) {
+  if (bytes?.buffer.byteLength) bytes.buffer.transfer?.(0)
+}
+
 /** A URL's address in the cache: without its fragment. @param {string | URL} url */
 export const addressOf = (url) => String(url).replace(/#.*/, '')
 
@@ -132,18 +138,21 @@ export class Store {
     return sum
   }
 
-  /** A chunk's bytes; undefined when it is damaged, and gone then. @param {number} index
-   * @returns {Promise<Bytes | undefined>} */
+  /** A chunk's bytes, to be freed by whoever gets them; undefined when it is damaged, and gone then.
+   * @param {number} index @returns {Promise<Bytes | undefined>} */
   async read(index) {
+    /** @type {Bytes | undefined} */
+    let all
     try {
       const file = await (await this.#folder?.getFileHandle(nameOf(index)))?.getFile()
-      const all = new Uint8Array((await file?.arrayBuffer()) ?? [])
+      all = new Uint8Array((await file?.arrayBuffer()) ?? [])
       const bytes = all.subarray(0, Math.max(0, all.length - HASH))
       const size = this.meta?.done ? Math.min(CHUNK, this.meta.total - index * CHUNK) : CHUNK
       if (bytes.length === size && hex(await sha256(bytes)) === hex(all.subarray(size))) return bytes
     } catch {
       // gone meanwhile
     }
+    free(all)
     this.#chunks.delete(index)
     await this.#folder?.removeEntry(nameOf(index)).catch(() => {})
     return undefined
@@ -223,6 +232,8 @@ export class Keeper {
   async end(size) {
     if (size && this.#fill && this.#start + this.#fill === size) await this.#write()
     await Promise.all(this.#writing)
+    for (const buffer of [this.#buffer, ...this.#free.splice(0)]) free(buffer)
+    this.#buffer = undefined
     this.#fill = 0
   }
 
