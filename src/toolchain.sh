@@ -2,11 +2,12 @@
 # Brings a Debian machine the tools one level of the build needs, and nothing it already has. Called by make
 # before every build, so a run with nothing to do takes milliseconds and prints nothing.
 #
-#   src/toolchain.sh native   compiler, linker, sanitizers, SIMDe
-#   src/toolchain.sh wasm     emcc: the Emscripten SDK on the PATH when it is new enough, else a private copy
-#   src/toolchain.sh check    native and wasm, plus formatter and linter
-#   src/toolchain.sh models   what fetching a model needs
-#   src/toolchain.sh emcc     prints the emcc to use
+#   src/toolchain.sh native    compiler, linker, sanitizers, SIMDe
+#   src/toolchain.sh wasm      emcc: the Emscripten SDK on the PATH when it is new enough, else a private copy
+#   src/toolchain.sh check     native and wasm, plus formatter and linter
+#   src/toolchain.sh models    what fetching a model needs
+#   src/toolchain.sh browsers  three engines to test in, and what drives and shows them
+#   src/toolchain.sh emcc      prints the emcc to use
 #
 # The private copy is Debian 13's emscripten and binaryen, unpacked into the user's cache: Debian 12's own are
 # too old. It must never touch the system's apt sources, and it appears whole (by a rename) or not at all.
@@ -140,12 +141,23 @@ wasm() {
     unpack_emscripten
 }
 
+# Tests of a browser that is not there are skipped and say so, hence no reason to stop here. On CI all must be there.
+browsers() {
+    local wanted=(chromium firefox-esr webkit2gtk-driver xvfb fonts-dejavu-core)
+    if [ "${CI:-}" = true ]; then
+        packages "${wanted[@]}"
+    elif command -v dpkg-query >/dev/null; then
+        (packages "${wanted[@]}") || say "tests of browsers that are missing will be skipped"
+    fi
+}
+
 mkdir -p "$cache"
 case ${1:-} in
     native) native ;;
     wasm) wasm ;;
     check) native && wasm && packages clang-format-$llvm clang-tidy-$llvm ;;
     models) packages python3-pip ;;
+    browsers) browsers ;;
     emcc) emcc_path ;;
-    *) die "usage: src/toolchain.sh native|wasm|check|models|emcc" ;;
+    *) die "usage: src/toolchain.sh native|wasm|check|models|browsers|emcc" ;;
 esac

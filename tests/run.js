@@ -2,7 +2,7 @@
 // with exit code 0, a count above zero and nothing failed (uvu 0.5.6 exits 0 when nothing ran at all). A hang is
 // a failure, a skip is counted with its reason. The last line is "N passed, N failed, N skipped", alone.
 //
-//     node tests/run.js [WORD...]     only tests whose name contains a word, for instance c/gguf or js/cli or fuzz/
+//     node tests/run.js [WORD...]     only tests whose name contains a word, for instance c/gguf or js/cli or browser/
 //
 // FUZZ_SECONDS is how long each fuzzer runs, TEST_SEED the seed of the C tests. `make` builds what is run here.
 import { spawn } from 'node:child_process';
@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 
 const AT_ONCE = 2; // files in parallel: models are large, and small machines have two cores
 const TIMEOUT_S = 1200;
+const BROWSER_TIMEOUT_S = 600;
 const ROOT = new URL('../', import.meta.url);
 const fuzzSeconds = Number(process.env.FUZZ_SECONDS ?? 5);
 
@@ -54,6 +55,12 @@ function jsTests() {
     { name: `js/${file}`, command: [process.execPath, `tests/js/${file}`], count: countUvu }));
 }
 
+// A browser fills a small machine: while one of these runs, the other process is a test of another kind.
+function browserTests() {
+  return list('tests/browser/', '.test.js').map((file) => ({ name: `browser/${file}`, alone: 'browser', timeout: BROWSER_TIMEOUT_S,
+    command: [process.execPath, `tests/browser/${file}`], count: countUvu }));
+}
+
 // New inputs go to build/, so that the kept corpus changes only by hand.
 function fuzzTests() {
   return list('tests/fuzz/', '_fuzzer.c').map((file) => {
@@ -67,16 +74,16 @@ function fuzzTests() {
   });
 }
 
-function runProcess([command, ...args]) {
+function runProcess([command, ...args], timeout = TIMEOUT_S) {
   return new Promise((resolve) => {
     const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', NODE_OPTIONS: '' };
     const child = spawn(command, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     const chunks = [];
     let verdict = '';
     const timer = setTimeout(() => {
-      verdict = `still running after ${TIMEOUT_S} s`;
+      verdict = `still running after ${timeout} s`;
       child.kill('SIGKILL');
-    }, TIMEOUT_S * 1000);
+    }, timeout * 1000);
     child.stdout.on('data', (bytes) => chunks.push(bytes));
     child.stderr.on('data', (bytes) => chunks.push(bytes));
     const end = (code, why) => {
@@ -90,7 +97,7 @@ function runProcess([command, ...args]) {
 
 async function runTest(test) {
   const start = performance.now();
-  const { code, why, text } = await runProcess(test.command);
+  const { code, why, text } = await runProcess(test.command, test.timeout);
   const { total, passed, skipped } = test.count(text);
   const good = code === 0 && total > 0 && passed + skipped === total;
   const failed = good ? 0 : Math.max(1, total - passed - skipped);
@@ -103,11 +110,17 @@ async function runTest(test) {
 }
 
 const words = process.argv.slice(2);
-const queue = [...cTests(), ...jsTests(), ...fuzzTests()]
+const queue = [...browserTests(), ...cTests(), ...jsTests(), ...fuzzTests()]
   .filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
 const results = [];
+const busy = new Set(); // what `alone` says of the tests that run
 const worker = async () => {
-  for (let test; (test = queue.shift()); ) results.push(await runTest(test));
+  for (let at; (at = queue.findIndex(({ alone }) => !busy.has(alone))) >= 0; ) {
+    const [test] = queue.splice(at, 1);
+    if (test.alone) busy.add(test.alone);
+    results.push(await runTest(test));
+    busy.delete(test.alone);
+  }
 };
 await Promise.all(Array.from({ length: AT_ONCE }, worker));
 
