@@ -7,6 +7,7 @@ import { pacer } from './time.js'
 
 const SLICE_MS = 8 // of work between two looks at the messages
 const TELL_MS = 50 // between two progress events
+const FRAME_MS = 16 // between two visits that are told to a page that does not wait
 
 /** The terminal program's defaults. Zero is "off". */
 export const SAMPLING = {
@@ -20,7 +21,7 @@ export const SAMPLING = {
 
 /** Runs the steps that begin() planned. Returns how long it waited for weights, or false when the task was aborted.
  * @param {LoadedModel} model @param {EngineSession} session @param {Task} task
- * @param {{ visits?: boolean, tell?: (done: number) => void }} [options] */
+ * @param {{ visits?: { next: number }, tell?: (done: number) => void }} [options] visits: they are told, from that time on */
 export async function compute(model, session, task, { visits, tell } = {}) {
   const pause = pacer(SLICE_MS)
   let waited = 0
@@ -38,7 +39,11 @@ export async function compute(model, session, task, { visits, tell } = {}) {
       waited += performance.now() - from
       continue
     }
-    if (visits && session.visit !== visit) await task.ask('visit', (visit = session.visit))
+    if (visits && session.visit !== visit && performance.now() >= visits.next) {
+      // A page that does not wait is not waited for at every visit either.
+      const isWaiting = await task.ask('visit', (visit = session.visit))
+      visits.next = isWaiting ? 0 : performance.now() + FRAME_MS
+    }
     if (tell && performance.now() - told > TELL_MS) {
       tell(session.done)
       told = performance.now()
@@ -78,6 +83,8 @@ export class Generation {
   /** @type {'stop' | 'length' | 'context' | 'abort'} */
   #finish = 'length'
   #isExact = true // the ids are those of the text
+  /** @type {{ next: number } | undefined} */
+  #visits
   usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 }
 
   /** @param {import('./session-worker.js').WorkerSession} own @param {any} params @param {Task} task */
@@ -86,6 +93,7 @@ export class Generation {
     this.#model = own.model
     this.#params = params
     this.#task = task
+    this.#visits = params.visits ? { next: 0 } : undefined
     this.#options = readOptions({ ...params, policy: own.policy }, own.model)
     this.timings = { queuedMs: 0, prefillMs: 0, waitedMs: 0, firstTokenMs: 0, decodeMs: 0 }
   }
@@ -107,7 +115,7 @@ export class Generation {
     const start = performance.now()
     const reused = session.begin(ids)
     const tell = (/** @type {number} */ done) => this.#task.tell('prefill', { done: reused + done, total: ids.length, reused })
-    const waited = await compute(this.#model, session, this.#task, { visits: this.#params.visits, tell })
+    const waited = await compute(this.#model, session, this.#task, { visits: this.#visits, tell })
     // Nothing is shown before the file's integrity was checked.
     await this.#task.orAborted(this.#model.ready)
     this.timings.prefillMs = performance.now() - start
@@ -147,7 +155,7 @@ export class Generation {
       if (fit === 'full') return 'context'
       if (fit === 'fits') session.beginNext(id, ids.length)
       else session.begin(ids)
-      if ((await compute(this.#model, session, this.#task, { visits: this.#params.visits })) === false) return 'abort'
+      if ((await compute(this.#model, session, this.#task, { visits: this.#visits })) === false) return 'abort'
       await pause()
     }
     return 'length'

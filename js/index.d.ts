@@ -266,8 +266,8 @@ export interface GenerateOptions extends SamplingOptions {
   top?: number
   /** Prefill, some 20 times a second. `reused`: positions that were there already. */
   onPrefill?: (progress: { done: number; total: number; reused: number }) => void
-  /** Called at each visit of a block with its place in `info.program`. A promise that it returns is waited for, so that a page
-   * can slow the model down to look at it. */
+  /** Called with the place in `info.program` of the visit that was just computed. A promise that it returns is waited for, so that
+   * a page can slow the model down to look at every visit; without one it is told some 60 of them a second. */
   onVisit?: (visit: number) => unknown
 }
 

@@ -178,7 +178,11 @@ export class Session extends EventTarget {
     const start = async () => {
       this.#check()
       await this.#opened
-      return this.#channel.stream('generate', params, { prefill: onPrefill, visit: onVisit, contextfull })
+      const visit = (/** @type {number} */ place) => {
+        const waits = onVisit(place)
+        return waits?.then?.(() => true)
+      }
+      return this.#channel.stream('generate', params, { prefill: onPrefill, visit, contextfull })
     }
     return new Work(start, options.signal)
   }
