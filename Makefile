@@ -68,12 +68,14 @@ native: build/native/reprise ## the terminal program for this machine
 asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
 wasm: $(foreach v,scalar simd128,js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) js/lazy/.done ## the WebAssembly builds
 
-.PHONY: serve single screenshots
+.PHONY: serve single site screenshots
 PORT := 8000
 serve: wasm $(SMOLLM2) ## the demo at http://localhost:8000, or PORT=
 	@node web/tools/serve.js $(PORT)
 single: wasm ## write build/reprise-story.html: one file that opens by double-click and tells stories
 	@node web/tools/single.js build/reprise-story.html
+site: wasm $(SMOLLM2) ## write build/site: the demo for any static host
+	@node web/tools/copy.js build/site
 screenshots: wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## take the pictures of the demo again, with Chromium
 	@node web/tools/screenshots.js
 

@@ -141,7 +141,9 @@ export class RepriseElement extends Base {
   /** Options of `stream()` from the attributes. @returns {GenerateOptions} */
   get options() {
     /** @type {Record<string, number | undefined>} */
-    const options = { temperature: this.#number('temperature'), maxTokens: this.#number('max-tokens'), seed: this.#number('seed') }
+    const options = {
+      temperature: this.#number('temperature'), maxTokens: this.#number('max-tokens'), seed: this.#number('seed'),
+    }
     return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   }
 

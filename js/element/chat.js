@@ -48,7 +48,8 @@ export class RepriseChat extends RepriseElement {
   /** The conversation, system message first. */
   get messages() {
     const system = this.getAttribute('system')
-    return [...(system ? [{ role: 'system', content: system }] : []), ...this.#messages.map((message) => ({ ...message }))]
+    const first = system ? [{ role: 'system', content: system }] : []
+    return [...first, ...this.#messages.map((message) => ({ ...message }))]
   }
 
   set messages(messages) {

@@ -32,7 +32,8 @@ export class RepriseComplete extends RepriseElement {
     this.#input.addEventListener('input', () => this.#changed())
     this.#input.addEventListener('change', () => this.dispatchEvent(new Event('change', { bubbles: true })))
     this.#input.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => this.#key(event))
-    this.#accept.addEventListener('pointerdown', (/** @type {Event} */ event) => event.preventDefault()) // keeps the focus
+    const keepFocus = (/** @type {Event} */ event) => event.preventDefault()
+    this.#accept.addEventListener('pointerdown', keepFocus)
     this.#accept.addEventListener('click', () => this.accept())
   }
 
@@ -208,6 +209,7 @@ export class RepriseComplete extends RepriseElement {
 
   #validate() {
     const missing = this.hasAttribute('required') && !this.#input.value
-    this.#internals.setValidity(missing ? { valueMissing: true } : {}, missing ? 'Please fill in this field.' : '', this.#input)
+    if (missing) this.#internals.setValidity({ valueMissing: true }, 'Please fill in this field.', this.#input)
+    else this.#internals.setValidity({})
   }
 }

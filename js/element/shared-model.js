@@ -5,7 +5,8 @@ import { Model } from '../index.js'
 
 /** @typedef {{ source: string, context?: number, integrity?: string, workerUrl?: string }} Wish */
 /** @typedef {import('../index.js').Session} Session */
-/** @typedef {{ progress(progress: import('../index.js').LoadProgress): void, idle(): boolean, evicted(): void }} User */
+/** @typedef {import('../index.js').LoadProgress} LoadProgress */
+/** @typedef {{ progress(progress: LoadProgress): void, idle(): boolean, evicted(): void }} User */
 
 /** @type {Map<string, SharedModel>} */
 const models = new Map()

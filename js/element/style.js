@@ -1,5 +1,5 @@
-// The look of both elements. Colours, font and corners are custom properties that a page can set; parts can be styled with
-// ::part(). Constructable style sheets need no 'unsafe-inline'.
+// The look of both elements. Colours, font and corners are custom properties that a page can set; parts can be styled
+// with ::part(). Constructable style sheets need no 'unsafe-inline'.
 
 const css = `
 :host {
@@ -84,7 +84,15 @@ progress { display: block; width: 100%; height: 0.375rem; accent-color: var(--ac
 [part~='field'] > .mirror { background: var(--ground); color: transparent; border-color: transparent; }
 [part~='field'] > textarea { background: none; }
 [part~='suggestion'] { color: var(--soft); }
-[part~='foot'] { position: relative; display: flex; flex-wrap: wrap; gap: 0.25rem 0.75rem; align-items: center; min-height: 2.25rem; padding-top: 0.25rem; }
+[part~='foot'] {
+  position: relative;
+  display: flex;
+  flex-wrap: wrap;
+  gap: 0.25rem 0.75rem;
+  align-items: center;
+  min-height: 2.25rem;
+  padding-top: 0.25rem;
+}
 [part~='foot'] button { min-height: 2rem; padding: 0.125rem 0.75rem; }
 [part~='foot'] progress { width: 8rem; }
 @supports (color: light-dark(#000, #fff)) {

@@ -1,5 +1,5 @@
-// Starts the single file: gives page and worker the model, the engine and the program, which is one function. Its worker
-// is a Blob, the one place where that has to be, and a classic script: Chromium starts no module worker from file://.
+// Starts the single file: gives page and worker the model, the engine and the program, which is one function. Its
+// worker is a Blob, the one place where that has to be, and a classic script: Chromium starts no module worker from file://.
 {
   /** @param {string} id of an element with base64 */
   const bytes = (id) => {

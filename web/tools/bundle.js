@@ -1,6 +1,6 @@
-// Puts modules into one function, for the single file: no module, worker or Blob can be imported by a page from file:// in
-// every browser. It is no general bundler: it reads the forms of import and export that this repository uses, and stops at
-// others. Each module becomes a function that is run when it is first needed; what it exports are getters.
+// Puts modules into one function, for the single file: no module, worker or Blob can be imported by a page from file://
+// in every browser. It is no general bundler: it reads the forms of import and export that this repository uses, and
+// stops at others. Each module becomes a function that is run when it is first needed; what it exports are getters.
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { root } from './site.js'

@@ -8,7 +8,8 @@ const crcTable = Array.from({ length: 256 }, (_, n) => {
   for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1
   return n >>> 0
 })
-const crc = (bytes) => (bytes.reduce((sum, byte) => crcTable[(sum ^ byte) & 255] ^ (sum >>> 8), 0xffffffff) ^ 0xffffffff) >>> 0
+const step = (sum, byte) => crcTable[(sum ^ byte) & 255] ^ (sum >>> 8)
+const crc = (bytes) => (bytes.reduce(step, 0xffffffff) ^ 0xffffffff) >>> 0
 
 /** @param {string} type @param {Buffer} data */
 function chunk(type, data) {
@@ -35,7 +36,8 @@ function paeth(a, b, c) {
   return pa <= pb && pa <= pc ? a : pb <= pc ? b : c
 }
 
-/** Rows of 8-bit samples, filters undone. @param {Buffer} raw @param {number} row bytes @param {number} step of a pixel */
+/** Rows of 8-bit samples, filters undone.
+ * @param {Buffer} raw @param {number} row bytes @param {number} step of a pixel */
 function unfilter(raw, row, step) {
   const rows = raw.length / (row + 1), out = Buffer.alloc(rows * row)
   for (let y = 0; y < rows; y++) {

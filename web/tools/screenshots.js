@@ -84,7 +84,8 @@ async function chat(page) {
 }
 
 async function icons(browser) {
-  for (const [name, source, size] of [['icon-192', 'icon', 192], ['icon-512', 'icon', 512], ['icon-maskable', 'icon-maskable', 512]]) {
+  const wanted = [['icon-192', 'icon', 192], ['icon-512', 'icon', 512], ['icon-maskable', 'icon-maskable', 512]]
+  for (const [name, source, size] of wanted) {
     const page = await browser.page()
     await page.page.setViewport({ width: size, height: size })
     await page.goto(`${address}icons/${source}.svg`)
