@@ -80,7 +80,7 @@ screenshots: wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## take the p
 	@node web/tools/screenshots.js
 
 .PHONY: test
-test: native asan wasm c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json | tools-browsers ## every test; ONLY=word picks files
+test: native asan package c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json | tools-browsers ## every test; ONLY=word picks files
 	@FUZZ_SECONDS=$(if $(CI),60,5) node tests/run.js $(ONLY)
 
 .PHONY: check format lint types style

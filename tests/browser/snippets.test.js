@@ -1,0 +1,60 @@
+// The documents' examples, each run as it stands: JavaScript as a module of a page in which `reprise` is the package, HTML as a
+// page of its own. The package is the one that npm would get.
+import * as assert from 'uvu/assert';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { each, run } from './lib/each.js';
+
+const ROOT = new URL('../../', import.meta.url);
+const DOCUMENTS = ['README.md', 'js/README.md', 'js/element/README.md'];
+const MODELS = { 'stories.gguf': 'models/stories.gguf', 'smollm2.gguf': 'build/models/smollm2.gguf' };
+const PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Example</title>'
+  + '<script type="importmap">{"imports":{"reprise":"./reprise/index.js","reprise/element":"./reprise/element/index.js"}}</script><body>';
+
+const read = (name) => readFileSync(new URL(name, ROOT));
+const snippets = (kind) => DOCUMENTS.filter((name) => existsSync(new URL(name, ROOT))).flatMap((name) => (
+  [...String(read(name)).matchAll(new RegExp(`^\`\`\`${kind}\\n([^]*?)^\`\`\``, 'gm'))].map(([, code], i) => ({ name: `${name} ${i + 1}`, code }))));
+
+/** @param {import('./lib/server.js').Server} server */
+function furnish(server) {
+  for (const [name, file] of Object.entries(MODELS)) if (existsSync(new URL(file, ROOT))) server.put(`/example/${name}`, read(file));
+  const folder = new URL('build/package/', ROOT);
+  assert.ok(existsSync(folder), 'make package first');
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = `${entry.parentPath}/${entry.name}`.replace(folder.pathname, '').replace(/^\//, '');
+    server.put(`/example/reprise/${path}`, read(`build/package/${path}`));
+  }
+}
+
+each('the examples in JavaScript run', async ({ browser, server }) => {
+  furnish(server);
+  server.put('/example/index.html', PAGE);
+  const examples = snippets('js');
+  assert.ok(examples.length >= 4, `${examples.length} examples`);
+  for (const { name, code } of examples) {
+    server.put('/example/example.js', `${code}\n;export const done = true\n`);
+    const page = await browser.page(`${server.url}/example/index.html?${encodeURIComponent(name)}`);
+    const answer = await page.evaluate(async (query) => {
+      const { done } = await import(`${document.baseURI.replace(/[^/]*$/, '')}example.js?${query}`);
+      return done && document.body.textContent;
+    }, encodeURIComponent(name));
+    assert.type(answer, 'string', name);
+    assert.is(page.logs.filter(({ type }) => type === 'pageerror').length, 0, `${name}\n${page.said()}`);
+    await page.close();
+  }
+}, { ms: 300_000 });
+
+each('the examples in HTML run', async ({ browser, server }) => {
+  furnish(server);
+  const examples = snippets('html');
+  for (const [i, { name, code }] of examples.entries()) {
+    server.put(`/example/html${i}.html`, `<!doctype html><html lang="en"><meta charset="utf-8"><title>Example</title>\n${code}`);
+    const page = await browser.page(`${server.url}/example/html${i}.html`);
+    await page.until(() => [...document.querySelectorAll('*')].some((one) => one.localName.startsWith('reprise-') && one.matches(':defined')));
+    assert.is(page.logs.filter(({ type }) => type === 'pageerror').length, 0, `${name}\n${page.said()}`);
+    await page.close();
+  }
+  assert.ok(examples.length >= 1, 'no example in HTML');
+});
+
+run();
