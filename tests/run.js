@@ -57,8 +57,8 @@ function jsTests() {
 
 // A browser fills a small machine: while one of these runs, the other process is a test of another kind.
 function browserTests() {
-  return list('tests/browser/', '.test.js').map((file) => ({ name: `browser/${file}`, alone: 'browser', timeout: BROWSER_TIMEOUT_S,
-    command: [process.execPath, `tests/browser/${file}`], count: countUvu }));
+  return list('tests/browser/', '.test.js').map((file) => ({ name: `browser/${file}`, alone: 'browser',
+    command: [process.execPath, `tests/browser/${file}`], count: countUvu, timeout: BROWSER_TIMEOUT_S }));
 }
 
 // New inputs go to build/, so that the kept corpus changes only by hand.

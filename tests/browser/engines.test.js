@@ -19,10 +19,12 @@ const EVERYWHERE = ['secure context', 'memory maximum 4 GB', 'memory grows to 4 
 const WORKERS = ['classic worker from a Blob', 'module worker', 'module worker from a Blob', 'dynamic import in a module worker',
   'dynamic import in a classic worker', 'WebAssembly.Module clones to a worker', 'service worker registers', 'localStorage'];
 const SIMD = ['simd', 'bulkMemory', 'saturatedFloatToInt', 'signExtensions', 'mutableGlobals', 'bigInt', 'streamingCompilation'];
-const OPFS = ['OPFS', 'OPFS createWritable', 'OPFS file handle move(name)', 'OPFS file handle move over a file', 'OPFS entries() by for await'];
-const STREAMS = ['for await over a fetch body', 'BYOB reader on a fetch body', 'transferable ReadableStream', 'Symbol.asyncDispose'];
-const FROM_A_FILE = ['secure context', 'classic script of a file', 'import() of a Blob', 'classic worker of a Blob', 'WebAssembly.compile',
-  'WebAssembly.Module goes to a worker', 'Web Locks', 'crypto.subtle', 'IndexedDB', 'localStorage'];
+const OPFS = ['OPFS', 'OPFS createWritable', 'OPFS file handle move(name)', 'OPFS file handle move over a file',
+  'OPFS entries() by for await'];
+const STREAMS = ['for await over a fetch body', 'BYOB reader on a fetch body', 'transferable ReadableStream',
+  'Symbol.asyncDispose'];
+const FROM_A_FILE = ['secure context', 'classic script of a file', 'import() of a Blob', 'classic worker of a Blob',
+  'WebAssembly.compile', 'WebAssembly.Module goes to a worker', 'Web Locks', 'crypto.subtle', 'IndexedDB', 'localStorage'];
 
 /** @type {Record<string, Record<string, any>>} */
 const columns = {};
@@ -72,7 +74,8 @@ each('an isolated page', async ({ name, browser, server }) => {
 
 each('a page from file://', async ({ name, browser }) => {
   const answers = await ask(browser, pathToFileURL(here('pages/file-probes.html')).href);
-  columns[`${name}, file`] = Object.fromEntries(Object.entries(answers).map(([feature, answer]) => [`file: ${feature}`, answer]));
+  const entries = Object.entries(answers).map(([feature, answer]) => [`file: ${feature}`, answer]);
+  columns[`${name}, file`] = Object.fromEntries(entries);
   hasAll(FROM_A_FILE, answers, name);
 });
 

@@ -18,14 +18,20 @@ let pages = 0;
 export async function app(browser, server, { isolated = false, headers, library = '/js/index.js' } = {}) {
   if (isolated) server.isolate();
   if (headers) server.on(BLANK, { headers });
-  const page = await browser.page(`${server.url}${BLANK}?page=${++pages}`); // never one from the browser's cache, with other headers
+  // Never one from the browser's cache, with other headers.
+  const page = await browser.page(`${server.url}${BLANK}?page=${++pages}`);
   await use(page, server, library);
   return page;
 }
 
-/** Brings the library into a page, again after a reload. @param {import('./page.js').Page} page @param {import('./server.js').Server} server @param {string} [library] */
+/**
+ * Brings the library into a page, again after a reload.
+ * @param {import('./page.js').Page} page
+ * @param {import('./server.js').Server} server
+ * @param {string} [library]
+ */
 export async function use(page, server, library = '/js/index.js') {
-  await page.evaluate(async (url) => {
+  await page.evaluate(async (/** @type {string} */ url) => {
     const { ...all } = await import(url);
     Object.assign(window, { reprise: all });
   }, server.url + library);

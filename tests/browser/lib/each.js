@@ -18,7 +18,9 @@ const CI = process.env.CI === 'true';
 
 /** @typedef {import('./find.js').Name} Name */
 /** @typedef {{ name: Name, browser: import('./browsers.js').Browser, server: import('./server.js').Server }} Given */
-/** @typedef {{ only?: readonly Name[], ms?: number }} Limits only: engines it is about; ms: longest time for one engine */
+/**
+ * @typedef {{ only?: readonly Name[], ms?: number }} Limits only: engines it is about; ms: longest time for one engine
+ */
 
 /** @type {{ title: string, body: (given: Given) => Promise<unknown>, only: readonly Name[], ms: number }[]} */
 const tests = [];
@@ -30,7 +32,8 @@ export function each(title, body, { only = NAMES, ms = TEST_MS } = {}) {
 
 function chosen() {
   const words = process.env.BROWSERS?.split(',');
-  for (const word of words ?? []) if (!NAMES.includes(/** @type {any} */ (word))) throw new Error(`BROWSERS: no ${word}, but ${NAMES}`);
+  const unknown = words?.find((word) => !NAMES.some((name) => name === word));
+  if (unknown !== undefined) throw new Error(`BROWSERS: no ${unknown}, but ${NAMES}`);
   return NAMES.filter((name) => !words || words.includes(name));
 }
 

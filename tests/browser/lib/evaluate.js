@@ -7,7 +7,8 @@
  * @param {unknown[]} args
  */
 export function expression(what, args) {
-  const call = typeof what === 'function' ? `(${what})(${args.map((value) => JSON.stringify(value) ?? 'undefined').join(', ')})` : `(${what})`;
+  const given = args.map((value) => JSON.stringify(value) ?? 'undefined').join(', ');
+  const call = typeof what === 'function' ? `(${what})(${given})` : `(${what})`;
   return `(async () => {
     try {
       return JSON.stringify({ value: await ${call} });
@@ -27,7 +28,9 @@ export function receive(text) {
   const { stack, ...rest } = error;
   Object.assign(here, rest);
   // Of the page's own stack, the lines that are about its files.
-  const lines = String(stack ?? '').split('\n').filter((line) => /https?:|blob:/.test(line)).map((line) => `    in the page: ${line.trim()}`);
-  here.stack = [`${error.name ?? 'thrown'}: ${error.message}`, ...lines, ...String(here.stack).split('\n').slice(2)].join('\n');
+  const there = String(stack ?? '').split('\n').filter((line) => /https?:|blob:/.test(line))
+    .map((line) => `    in the page: ${line.trim()}`);
+  const ours = String(here.stack).split('\n').slice(2);
+  here.stack = [`${error.name ?? 'thrown'}: ${error.message}`, ...there, ...ours].join('\n');
   throw here;
 }

@@ -36,12 +36,20 @@ export function faultIn(query) {
   return fault;
 }
 
-/** Several that hold at once: headers add up, of everything else the later one wins. @param {Fault[]} faults @returns {Fault} */
+/**
+ * Several that hold at once: headers add up, of everything else the later one wins.
+ * @param {Fault[]} faults
+ * @returns {Fault}
+ */
 export function merge(faults) {
   return Object.assign({}, ...faults, { headers: Object.assign({}, ...faults.map(({ headers }) => headers)) });
 }
 
-/** What the header `Range` asks of so many bytes: a first and an end, nothing, or what cannot be. @param {string | undefined} header @param {number} size */
+/**
+ * What the header `Range` asks of so many bytes: a first and an end, nothing, or what cannot be.
+ * @param {string | undefined} header
+ * @param {number} size
+ */
 function rangeOf(header, size) {
   const [, first, last] = header?.match(/^bytes=(\d*)-(\d*)$/) ?? [];
   if (first === undefined || (first === '' && last === '')) return null;
@@ -62,7 +70,8 @@ export function answer(file, request, fault) {
   if (fault.flip !== undefined) (bytes = Buffer.from(bytes))[fault.flip] ^= 0xff;
   if (fault.gzip) bytes = gzipSync(bytes);
   const ranges = !fault.noRange && !fault.gzip;
-  // Without it a browser answers from its own cache, and the log misses requests.
+  // Without Cache-Control a browser answers from its own cache, and the log misses requests.
+  /** @type {Record<string, string>} */
   const headers = { 'Content-Type': file.type, 'Cache-Control': 'no-cache' };
   if (!fault.noETag) {
     headers.ETag = fault.etag ?? `"${file.modified.getTime().toString(36)}-${bytes.length.toString(36)}"`;
@@ -75,7 +84,10 @@ export function answer(file, request, fault) {
   const condition = request['if-range'];
   const same = condition === undefined || condition === headers.ETag || condition === headers['Last-Modified'];
   const range = ranges && same ? rangeOf(request.range, bytes.length) : null;
-  if (range === 'none') return { status: 416, headers: { ...headers, 'Content-Range': `bytes */${bytes.length}` }, body: Buffer.of() };
+  if (range === 'none') {
+    headers['Content-Range'] = `bytes */${bytes.length}`;
+    return { status: 416, headers, body: Buffer.of() };
+  }
   if (range) {
     headers['Content-Range'] = `bytes ${range.start}-${range.end - 1}/${bytes.length}`;
     return { status: 206, headers, body: bytes.subarray(range.start, range.end) };

@@ -14,7 +14,8 @@ const PROGRAMS = {
 
 /** @param {string} name */
 function program(name) {
-  const places = name.includes('/') ? [name] : [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'].map((folder) => join(folder, name));
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'];
+  const places = name.includes('/') ? [name] : folders.map((folder) => join(folder, name));
   return places.find((place) => {
     try {
       accessSync(place, constants.X_OK);

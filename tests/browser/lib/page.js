@@ -25,7 +25,12 @@ export class Page {
     throw new Error(`not here: ${ms} ${what} ${args}`);
   }
 
-  /** Waits until that is true, and answers with it. @param {string | Function} what @param {...unknown} args @returns {Promise<any>} */
+  /**
+   * Waits until that is true, and answers with it.
+   * @param {string | Function} what
+   * @param {...unknown} args
+   * @returns {Promise<any>}
+   */
   async until(what, ...args) {
     const late = performance.now() + LOAD_MS;
     for (;;) {

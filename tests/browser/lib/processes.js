@@ -30,7 +30,9 @@ function leashed() {
 export function newMark() {
   const folder = leashed();
   const mark = `${own}.${count++}.`;
-  return { mark, env: { ...process.env, [VARIABLE]: mark }, folder: mkdtempSync(join(folder, 'profile-')) };
+  /** @type {NodeJS.ProcessEnv} */
+  const env = { ...process.env, [VARIABLE]: mark };
+  return { mark, env, folder: mkdtempSync(join(folder, 'profile-')) };
 }
 
 /** @param {string} path */
@@ -80,9 +82,15 @@ export async function end(mark) {
   return first;
 }
 
-/** Waits until nothing carries the mark any more; false when that takes too long. @param {string} mark @param {number} ms */
+/**
+ * Waits until nothing carries the mark any more; false when that takes too long.
+ * @param {string} mark
+ * @param {number} ms
+ */
 export async function gone(mark, ms) {
-  for (const late = performance.now() + ms; performance.now() < late; await sleep(25)) if (marked(mark).length === 0) return true;
+  for (const late = performance.now() + ms; performance.now() < late; await sleep(25)) {
+    if (marked(mark).length === 0) return true;
+  }
   return false;
 }
 

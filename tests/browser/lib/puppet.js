@@ -20,9 +20,13 @@ class PuppetPage extends Page {
     this.name = name;
     this.keyboard = page.keyboard;
     page.on('console', (message) => this.logs.push({ type: message.type(), text: message.text() }));
-    page.on('pageerror', (error) => this.logs.push({ type: 'pageerror', text: String(/** @type {any} */ (error)?.stack ?? error) }));
+    page.on('pageerror', (error) => {
+      this.logs.push({ type: 'pageerror', text: String(/** @type {any} */ (error)?.stack ?? error) });
+    });
     page.on('error', (error) => this.logs.push({ type: 'crash', text: String(error) }));
-    page.on('requestfailed', (request) => this.logs.push({ type: 'request', text: `${request.url()} ${request.failure()?.errorText}` }));
+    page.on('requestfailed', (request) => {
+      this.logs.push({ type: 'request', text: `${request.url()} ${request.failure()?.errorText}` });
+    });
     page.on('close', () => (this.closed = true));
   }
 
@@ -32,12 +36,14 @@ class PuppetPage extends Page {
   }
 
   async reload() {
-    await within(LOAD_MS + 1000, `${this.name} reloads ${this.page.url()}`, this.page.reload({ waitUntil: 'load', timeout: LOAD_MS }));
+    const loaded = this.page.reload({ waitUntil: 'load', timeout: LOAD_MS });
+    await within(LOAD_MS + 1000, `${this.name} reloads ${this.page.url()}`, loaded);
   }
 
   /** @override @param {number} ms @param {string | Function} what @param {...unknown} args */
   async evaluateWithin(ms, what, ...args) {
-    return receive(await within(ms, `${this.name} evaluates ${String(what).slice(0, 200)}`, this.page.evaluate(expression(what, args))));
+    const answer = /** @type {Promise<string>} */ (this.page.evaluate(expression(what, args)));
+    return receive(await within(ms, `${this.name} evaluates ${String(what).slice(0, 200)}`, answer));
   }
 
   /** @param {string} selector */
@@ -60,7 +66,8 @@ class PuppetPage extends Page {
     await this.page.setViewport({ width, height });
     if (dark !== undefined && this.name === 'firefox') throw new Error("Firefox: say open('firefox', { dark: true })");
     if (dark !== undefined) await this.page.emulateMediaFeatures([{ ...DARK, value: dark ? 'dark' : 'light' }]);
-    writeFileSync(path, await within(EVALUATE_MS, `${this.name} takes a picture`, this.page.screenshot({ fullPage: full })));
+    const picture = this.page.screenshot({ fullPage: full });
+    writeFileSync(path, await within(EVALUATE_MS, `${this.name} takes a picture`, picture));
   }
 
   async close() {
@@ -86,7 +93,8 @@ class Puppet {
 
   /** A new tab of the same profile. @param {string} [url] */
   async page(url) {
-    const page = new PuppetPage(await within(LOAD_MS, `${this.name} opens a page`, this.browser.newPage({ type: 'window' })), this.name);
+    const opened = this.browser.newPage({ type: 'window' }); // a hidden tab would be slowed down
+    const page = new PuppetPage(await within(LOAD_MS, `${this.name} opens a page`, opened), this.name);
     this.#pages.push(page);
     if (this.dark && this.name === 'chromium') await page.page.emulateMediaFeatures([DARK]);
     if (url) await page.goto(url);
@@ -126,8 +134,9 @@ export async function openPuppet(name, executablePath, { profileDir, args = [], 
   const tidy = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   try {
     const browser = await within(START_MS, `${name} starts`, puppeteer.launch({
-      browser: name === 'firefox' ? 'firefox' : 'chrome', executablePath, env, headless: true, userDataDir: profileDir ?? folder,
-      args: [...name === 'chromium' ? CHROMIUM : [], ...args], timeout: START_MS, protocolTimeout: 0, defaultViewport: { width: 1280, height: 800 },
+      browser: name === 'firefox' ? 'firefox' : 'chrome', executablePath, env, headless: true,
+      userDataDir: profileDir ?? folder, args: [...name === 'chromium' ? CHROMIUM : [], ...args],
+      timeout: START_MS, protocolTimeout: 0, defaultViewport: { width: 1280, height: 800 },
       extraPrefsFirefox: { ...FIREFOX, 'layout.css.prefers-color-scheme.content-override': dark ? 0 : 1 },
     }));
     return new Puppet(name, browser, mark, { dark, tidy });

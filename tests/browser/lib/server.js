@@ -41,7 +41,7 @@ const SLOW_START_MS = 100; // of the second origin
 
 export class Server {
   /** @type {Entry[]} */ log = [];
-  /** What holds for every answer, for instance the headers of an isolated page. @type {import('./faults.js').Fault} */ always = {};
+  /** @type {import('./faults.js').Fault} what holds for every answer, for instance headers */ always = {};
   url = '';
   second = '';
   /** What pages sent with POST /report/NAME. @type {Record<string, any>} */ reports = {};
@@ -78,7 +78,11 @@ export class Server {
     return this.stop();
   }
 
-  /** From now on requests of this path meet these faults, each `times` often. @param {string} path @param {import('./faults.js').Fault[]} faults */
+  /**
+   * From now on requests of this path meet these faults, each `times` often.
+   * @param {string} path
+   * @param {import('./faults.js').Fault[]} faults
+   */
   on(path, ...faults) {
     this.#faults.set(path, [...this.#faults.get(path) ?? [], ...faults.map((fault) => ({ ...fault }))]);
   }
@@ -114,7 +118,7 @@ export class Server {
     return this.log.filter(({ path }) => path.endsWith(ending)).reduce((sum, entry) => sum + entry.sent, 0);
   }
 
-  /** @param {string} path */
+  /** @param {string} path @returns {{ bytes: Buffer, type: string, modified: Date } | null} */
   #file(path) {
     const kept = this.#files.get(path);
     if (kept) return kept;
@@ -142,12 +146,17 @@ export class Server {
     return merge([this.always, ...inAddress.times === undefined ? [inAddress] : [], ...held]);
   }
 
-  /** @param {'first' | 'second'} origin @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
+  /**
+   * @param {'first' | 'second'} origin
+   * @param {import('node:http').IncomingMessage} request
+   * @param {import('node:http').ServerResponse} response
+   */
   async #serve(origin, request, response) {
     const { pathname, searchParams, search } = new URL(String(request.url), 'http://localhost');
     const path = decodeURIComponent(pathname), method = String(request.method);
     /** @type {Entry} */
-    const entry = { origin, method, path, query: search, range: request.headers.range, headers: request.headers, status: 0, sent: 0, done: false };
+    const entry = { origin, method, path, query: search, range: request.headers.range, headers: request.headers,
+      status: 0, sent: 0, done: false };
     this.log.push(entry);
     response.on('close', () => (entry.done = true));
     if (method === 'POST' && path.startsWith('/report/')) return this.#report(path.slice('/report/'.length), request, response);
@@ -155,20 +164,28 @@ export class Server {
     const fault = this.#faultFor(path, searchParams);
     await sleep((fault.delay ?? 0) + (origin === 'second' ? SLOW_START_MS : 0));
     await fault.hold;
-    const file = this.#file(path) ?? (fault.body === undefined ? null : { bytes: Buffer.of(), type: typeOf(path), modified: new Date(0) });
-    const failed = fault.status ?? (method === 'OPTIONS' ? 403 : !['GET', 'HEAD'].includes(method) ? 405 : file ? 0 : 404);
+    const made = fault.body === undefined ? null : { bytes: Buffer.of(), type: typeOf(path), modified: new Date(0) };
+    const file = this.#file(path) ?? made;
+    const refused = method === 'OPTIONS' ? 403 : !['GET', 'HEAD'].includes(method) ? 405 : 0;
+    const failed = fault.status ?? (refused || (file ? 0 : 404));
     const { status, headers, body } = failed || !file
       ? { status: failed, headers: { 'Content-Type': 'text/plain' }, body: Buffer.from(`${failed}\n`) }
       : answer(file, request.headers, fault);
     if (origin === 'second' && method !== 'OPTIONS') headers['Access-Control-Allow-Origin'] = '*';
     if (!fault.chunked && status !== 304) headers['Content-Length'] = String(body.length + (fault.longer ?? 0));
-    for (const [name, value] of Object.entries({ ...headers, ...fault.headers })) if (value !== null) response.setHeader(name, value);
+    for (const [name, value] of Object.entries({ ...headers, ...fault.headers })) {
+      if (value !== null) response.setHeader(name, value);
+    }
     response.writeHead(entry.status = status);
     if (method === 'HEAD' || status === 304) return void response.end();
     await send(response, body, fault, entry);
   }
 
-  /** @param {string} name @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
+  /**
+   * @param {string} name
+   * @param {import('node:http').IncomingMessage} request
+   * @param {import('node:http').ServerResponse} response
+   */
   async #report(name, request, response) {
     let text = '';
     for await (const piece of request.setEncoding('utf8')) text += piece;
@@ -190,7 +207,13 @@ function roomAgain(response) {
   });
 }
 
-/** The body, as slowly and as far as the fault says. @param {import('node:http').ServerResponse} response @param {Buffer} body @param {import('./faults.js').Fault} fault @param {Entry} entry */
+/**
+ * The body, as slowly and as far as the fault says.
+ * @param {import('node:http').ServerResponse} response
+ * @param {Buffer} body
+ * @param {import('./faults.js').Fault} fault
+ * @param {Entry} entry
+ */
 async function send(response, body, fault, entry) {
   const end = Math.min(body.length, fault.cut ?? Infinity);
   const piece = fault.rate ? Math.max(1, Math.min(PIECE, Math.round(fault.rate / 20))) : PIECE;

@@ -14,9 +14,11 @@ export const KEYS = {
 
 /** @param {string} method @param {string} url @param {unknown} [body] @param {number} [ms] */
 async function command(method, url, body, ms = COMMAND_MS) {
-  const sent = fetch(url, { method, body: method === 'POST' ? JSON.stringify(body ?? {}) : undefined, signal: AbortSignal.timeout(ms + 1000) });
-  const { value } = await within(ms, `WebDriver ${method} ${new URL(url).pathname}`, sent.then((answer) => answer.json()));
-  if (value?.error) throw new Error(`WebDriver ${method} ${new URL(url).pathname}: ${value.error}: ${value.message}`);
+  const what = `WebDriver ${method} ${new URL(url).pathname}`;
+  const sent = fetch(url, { method, signal: AbortSignal.timeout(ms + 1000),
+    body: method === 'POST' ? JSON.stringify(body ?? {}) : undefined });
+  const { value } = await within(ms, what, sent.then((answer) => answer.json()));
+  if (value?.error) throw new Error(`${what}: ${value.error}: ${value.message}`);
   return value;
 }
 

@@ -18,9 +18,11 @@ async function startScreen(program, env) {
   const server = spawn(program, ['-displayfd', '3', '-screen', '0', SCREEN, '-nolisten', 'tcp'],
     { env, stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
   const stream = /** @type {import('node:stream').Readable} */ (server.stdio[3]).setEncoding('utf8');
-  const [text] = await within(START_MS, 'Xvfb starts', Promise.race([once(stream, 'data'), once(server, 'exit').then(() => {
+  const ended = once(server, 'exit').then(() => {
     throw new Error('Xvfb ended at once');
-  })]));
+  });
+  ended.catch(() => {}); // later it may
+  const [text] = await within(START_MS, 'Xvfb starts', Promise.race([once(stream, 'data'), ended]));
   return `:${String(text).trim()}`;
 }
 
@@ -48,7 +50,8 @@ async function startDriver(program, env) {
 // A private window's console goes nowhere, and this driver does not ask for it: what is said before the page has loaded,
 // and in workers, is not heard.
 function listen() {
-  const said = (window[Symbol.for('said')] = /** @type {import('./page.js').Log[]} */ ([]));
+  const said = /** @type {import('./page.js').Log[]} */ ([]);
+  Object.assign(window, { [Symbol.for('said')]: said });
   for (const type of /** @type {const} */ (['log', 'debug', 'info', 'warn', 'error'])) {
     const speak = console[type];
     console[type] = (...what) => {
@@ -56,8 +59,12 @@ function listen() {
       speak.apply(console, what);
     };
   }
-  addEventListener('error', (event) => said.push({ type: 'pageerror', text: `${event.message} at ${event.filename}:${event.lineno}` }));
-  addEventListener('unhandledrejection', ({ reason }) => said.push({ type: 'pageerror', text: `not caught: ${reason?.stack ?? reason}` }));
+  addEventListener('error', ({ message, filename, lineno }) => {
+    said.push({ type: 'pageerror', text: `${message} at ${filename}:${lineno}` });
+  });
+  addEventListener('unhandledrejection', ({ reason }) => {
+    said.push({ type: 'pageerror', text: `not caught: ${reason?.stack ?? reason}` });
+  });
 }
 
 class WebKitPage extends Page {
@@ -98,16 +105,18 @@ class WebKitPage extends Page {
    * @override @param {number} ms @param {string | Function} what @param {...unknown} args
    */
   async evaluateWithin(ms, what, ...args) {
-    const late = performance.now() + ms, id = this.#evaluations++;
+    const late = performance.now() + ms, id = this.#evaluations++, shown = String(what).slice(0, 200);
     /** @param {string} script */
-    const run = (script) => this.send('POST', '/execute/sync', { script: `const all = (window[Symbol.for('evaluations')] ??= {}); ${script}`, args: [] });
+    const run = (script) => this.send('POST', '/execute/sync', { args: [],
+      script: `const all = (window[Symbol.for('evaluations')] ??= {}); ${script}` });
     await run(`all[${id}] = null; ${expression(what, args)}.then((text) => { all[${id}] = text; });`);
     for (let pause = 2; ; pause = Math.min(100, pause * 2)) {
-      const [text, said] = await run(`return [all[${id}] === undefined ? 'lost' : all[${id}], window[Symbol.for('said')]?.splice(0) ?? []]`);
+      const [text, said] = await run(
+        `return [all[${id}] === undefined ? 'lost' : all[${id}], window[Symbol.for('said')]?.splice(0) ?? []]`);
       this.logs.push(...said);
-      if (text === 'lost') throw new Error(`the page went away during ${String(what).slice(0, 200)}`);
+      if (text === 'lost') throw new Error(`the page went away during ${shown}`);
       if (text !== null) return receive(text);
-      if (performance.now() > late) throw new Error(`webkit evaluates ${String(what).slice(0, 200)}: no answer within ${ms / 1000} s`);
+      if (performance.now() > late) throw new Error(`webkit evaluates ${shown}: no answer within ${ms / 1000} s`);
       await sleep(pause);
     }
   }
@@ -150,7 +159,12 @@ class WebKitPage extends Page {
 class WebKit {
   name = /** @type {const} */ ('webkit');
   /** @type {WebKitPage[]} */ #pages = [];
-  /** @param {Session} session @param {string} first the window it began with @param {string} mark @param {() => void} tidy */
+  /**
+   * @param {Session} session
+   * @param {string} first the window it began with
+   * @param {string} mark
+   * @param {() => void} tidy
+   */
   constructor(session, first, mark, tidy) {
     this.session = session;
     this.first = first;
@@ -192,8 +206,8 @@ export async function openWebKit(programs, { profileDir, args = [], dark = false
   if (profileDir) throw new Error('a driven WebKit keeps no profile');
   const { mark, env, folder } = newMark();
   const tidy = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  Object.assign(env, { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, XDG_CACHE_HOME: folder, GDK_BACKEND: 'x11',
-    GSETTINGS_BACKEND: 'memory', NO_AT_BRIDGE: '1', GTK_THEME: dark ? 'Adwaita:dark' : 'Adwaita' });
+  Object.assign(env, { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, XDG_CACHE_HOME: folder,
+    GDK_BACKEND: 'x11', GSETTINGS_BACKEND: 'memory', NO_AT_BRIDGE: '1', GTK_THEME: dark ? 'Adwaita:dark' : 'Adwaita' });
   try {
     env.DISPLAY = await startScreen(programs.Xvfb, env);
     const url = await startDriver(programs.driver, env);

@@ -5,7 +5,8 @@ const here = new URL('.', import.meta.url);
 
 /**
  * Not asked in a worker: Firefox 153 hangs for ever in about one of ten workers that a worker starts.
- * @param {string | URL} url @param {WorkerOptions} [options] @param {unknown} [first] what to send to it @param {Transferable[]} [given]
+ * @param {string | URL} url @param {WorkerOptions} [options]
+ * @param {unknown} [first] what to send to it @param {Transferable[]} [given]
  */
 function answerOf(url, options, first, given) {
   return !inWindow ? 'not asked' : new Promise((resolve, reject) => {
@@ -197,7 +198,7 @@ export const probes = {
     answerOf(script(`import ${JSON.stringify(new URL('worker-module.js', here).href)};`), { type: 'module' }, 'static')),
   'dynamic import in a module worker': () => answerOf(new URL('worker-module.js', here), { type: 'module' }, 'dynamic'),
   'dynamic import in a classic worker': () => (
-    answerOf(script(`import(${JSON.stringify(new URL('answer.js', here).href)}).then(({ answer }) => postMessage(answer === 42))`))),
+    answerOf(script(`import("${new URL('answer.js', here)}").then(({ answer }) => postMessage(answer === 42))`))),
   'worker inside a worker': () => answerOf(script(
     `new Worker(${JSON.stringify(script('postMessage(true)'))}).onmessage = ({ data }) => postMessage(data)`)),
   'WebAssembly.Module clones to a worker': () => answerOf(
@@ -217,7 +218,8 @@ export const probes = {
     return true;
   },
   'module service worker registers': async () => {
-    const registration = await navigator.serviceWorker.register(new URL('probe-service-worker.js?module', here), { type: 'module' });
+    const url = new URL('probe-service-worker.js?module', here);
+    const registration = await navigator.serviceWorker.register(url, { type: 'module' });
     await registration.unregister();
     return true;
   },
@@ -271,7 +273,7 @@ export const probes = {
   'WebGPU': async () => Boolean(await navigator.gpu?.requestAdapter()),
   // Files a person gives.
   'showOpenFilePicker': () => typeof globalThis.showOpenFilePicker === 'function',
-  'DataTransferItem.getAsFileSystemHandle': () => typeof globalThis.DataTransferItem?.prototype.getAsFileSystemHandle === 'function',
+  'getAsFileSystemHandle': () => inWindow && 'getAsFileSystemHandle' in DataTransferItem.prototype,
   'wakeLock': () => typeof navigator.wakeLock === 'object',
   'popover, dialog, inert': () => inWindow && 'popover' in HTMLElement.prototype && 'showModal' in HTMLDialogElement.prototype
     && 'inert' in HTMLElement.prototype,
