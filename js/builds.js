@@ -30,8 +30,8 @@ export function smallMemory(maximum = 16384) {
 
 /** @param {string} isa @param {ArrayBuffer} [bytes] of the module, when it is given @returns {Promise<Build | undefined>} */
 async function attempt(isa, bytes) {
-  const url = new URL(`./wasm/page-${isa}.wasm`, import.meta.url)
-  const build = { module: await (bytes ? WebAssembly.compile(bytes) : compile(url)), isa }
+  const module = await (bytes ? WebAssembly.compile(bytes) : compile(new URL(`./wasm/page-${isa}.wasm`, import.meta.url)))
+  const build = { module, isa }
   const engine = await Engine.create(build, smallMemory())
   return engine.check() ? build : undefined
 }

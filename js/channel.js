@@ -52,8 +52,10 @@ export class Channel {
     if ('item' in message) return call.item?.(message.item)
     if ('event' in message) return this.#event(call, message)
     this.#forget(message.id)
-    if (message.error) call.reject(unpackError(message.error))
-    else call.resolve(message.value)
+    if (!message.error) return call.resolve(message.value)
+    const error = unpackError(message.error)
+    call.reject(error)
+    if (message.error.isFatal) this.close(error)
   }
 
   /** @param {Call} call @param {{ id: number, event: string, detail: any, ask?: number }} message */

@@ -53,13 +53,15 @@ export const errorsByCode = {
 }
 for (const error of Object.values(errorsByCode)) Object.defineProperty(error.prototype, 'name', { value: error.name })
 
-/** What is posted for an error; whatever is none of ours is a fault of ours and says so.
+/** What is posted for an error; whatever is none of ours (a trap of WebAssembly, say) is a fault of ours, says so, and ends the
+ * worker: its state is not to be trusted.
  * @param {any} error */
 export function packError(error) {
   if (!(error instanceof RepriseError))
-    return { code: 'RP_ERR_IO', message: `unexpected: ${error?.message ?? error}`, fields: { stack: error?.stack } }
-  return { code: error.code, message: error.message, fields: { ...error } }
+    return { code: 'RP_ERR_IO', message: `unexpected: ${error?.message ?? error}`, fields: { stack: error?.stack }, isFatal: true }
+  return { code: error.code, message: error.message, fields: { ...error }, isFatal: false }
 }
 
-/** @param {ReturnType<typeof packError>} packed */
-export const unpackError = ({ code, message, fields }) => new errorsByCode[code](message, fields)
+/** @param {Omit<ReturnType<typeof packError>, 'isFatal'>} packed */
+export const unpackError = ({ code, message, fields }) =>
+  new errorsByCode[code](message, fields)

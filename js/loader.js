@@ -88,6 +88,8 @@ export class LoadedModel {
   isReady = false
   lastByteAt = 0
   verified = false
+  /** @type {string[] | undefined} spellings of control tokens, once a conversation asks for them */
+  control
   /** @type {unknown} why weights will not come */
   failure
 

@@ -14,8 +14,8 @@ import { Moved } from './serve.js'
 async function chatOptions(model, source, options) {
   const [chat, jinja] = await Promise.all([import('./chat.js'), import('./lazy/jinja/index.js')])
   const { engine, info } = model
-  const control = []
-  for (let id = 0; id < info.vocab; id++) if (engine.tokenIsControl(id)) control.push(engine.tokenPiece(id))
+  model.control ??= Array.from({ length: info.vocab }, (_, id) => id).filter((id) => engine.tokenIsControl(id)).map((id) => engine.tokenPiece(id))
+  const { control } = model
   const piece = (/** @type {number} */ id) => (id < 0 ? '' : engine.tokenPiece(id))
   return { ...options, template: chat.compileTemplate(jinja, source), guard: chat.guardFor(control), control,
     bos: piece(info.bos), eos: piece(info.eos) }

@@ -144,8 +144,7 @@ export class Session extends EventTarget {
 
   /** Not for users. @param {any} options */
   open(options) {
-    this.#opened = this.#channel.call('open', { session: this.#id, options })
-    this.#opened.catch(() => {})
+    this.adopt(this.#channel.call('open', { session: this.#id, options }))
   }
 
   /** Not for users: what the worker tells. @param {{ messages: any[], used: number }} state */

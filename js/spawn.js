@@ -6,13 +6,14 @@ import { version } from './version.js'
 /** @typedef {import('./channel.js').Listeners} Listeners */
 
 /** Workers start from files of the page's own origin. For a script from elsewhere a Blob of one line imports it: the only case,
- * beside the single-file page, in which a Blob is used, and `workerUrl` avoids it.
+ * beside the single-file page, in which a Blob is used, and `workerUrl` avoids it. A page that is one file passes a Blob of its
+ * own, a classic script: browsers start no module worker there.
  * @param {string | URL} [url] */
 function startWorker(url) {
   const file = new URL(url ?? './worker.js', import.meta.url)
   if (file.origin === location.origin || file.protocol === 'blob:') {
     if (!url) return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) // bundlers look for this line
-    return new Worker(file, { type: 'module' })
+    return new Worker(file, { type: file.protocol === 'blob:' ? 'classic' : 'module' })
   }
   const blob = URL.createObjectURL(new Blob([`import ${JSON.stringify(file.href)}`], { type: 'text/javascript' }))
   const worker = new Worker(blob, { type: 'module' })

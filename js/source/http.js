@@ -117,6 +117,7 @@ export class Http {
   tail = new Tail()
   #plain = false // Range does not work here
   #fresh = false // the browser's own cache is not asked any more
+  #packed = false // the server compresses, maybe also what was asked for otherwise
 
   /** @param {string} url @param {any} request fields of a RequestInit
    * @param {number} pause milliseconds before the second attempt */
@@ -196,7 +197,8 @@ export class Http {
   }
 
   /** Sends one request for byte `at` and those behind it. One that gets no answer at all may have wanted a preflight
-   * (of the server, or of another that it was redirected to): then it is sent once more with less.
+   * (of the server, or of another that it was redirected to): then it is sent once more with less. Chromium takes no
+   * compressed answer to a request with a range.
    * @param {number} at @param {number} to 0: all @param {AbortSignal} signal
    * @returns {Promise<{ read(at: number): Promise<Bytes | undefined>, cancel(): void } | undefined>} */
   async #ask(at, to, signal, certain = at > 0 && this.#near && /^"/.test(this.etag), plain = this.#plain) {
@@ -210,8 +212,8 @@ export class Http {
     try {
       response = await fetch(this.url, { ...this.request, headers, signal, ...(this.#fresh && { cache: 'no-store' }) })
     } catch (error) {
-      if (signal.aborted || !ranged || (this.#near && !certain)) throw error
-      return this.#ask(at, to, signal, false, !certain)
+      if (signal.aborted || !ranged || (this.#near && !certain && !this.#packed)) throw error
+      return this.#ask(at, to, signal, false, !certain || this.#packed)
     }
     const body = openBody(response)
     try {
@@ -245,7 +247,8 @@ export class Http {
     if (!this.lastModified) this.lastModified = modified
     const encoded = headers.get('Content-Encoding') ?? 'identity'
     if (status !== 206) {
-      if (encoded === 'identity') this.hint ||= Number(headers.get('Content-Length')) || 0
+      this.#packed = encoded !== 'identity'
+      if (!this.#packed) this.hint ||= Number(headers.get('Content-Length')) || 0
       return 0
     }
     this.total ||= total

@@ -1,9 +1,13 @@
 // The package in real pages: what loads it, what it may need, what it says, and what it does when things end badly.
 import * as assert from 'uvu/assert';
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Model } from '../../js/index.js';
 import { json } from '../js/lib/cli.js';
 import { app } from './lib/app.js';
+import { open } from './lib/browsers.js';
 import { each, run } from './lib/each.js';
 
 const STORIES = '/models/stories.gguf';
@@ -190,5 +194,27 @@ each('endless and hostile templates are refused in time', async ({ browser, serv
     assert.ok(ms < 10_000, `${ms} ms`);
   }
 });
+
+each('runs in a page of an extension', async ({ server }) => {
+  assert.ok(server);
+  const folder = mkdtempSync(join(tmpdir(), 'reprise-extension-'));
+  const policy = { extension_pages: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'" };
+  writeFileSync(join(folder, 'manifest.json'), JSON.stringify({ manifest_version: 3, name: 'Reprise', version: '1', content_security_policy: policy }));
+  writeFileSync(join(folder, 'page.html'), '<!doctype html><title>Page</title><script type="module" src="page.js"></script>');
+  writeFileSync(join(folder, 'page.js'), "import * as reprise from './reprise/index.js'\nwindow.reprise = reprise\n");
+  cpSync(root('/build/package'), join(folder, 'reprise'), { recursive: true });
+  cpSync(root(STORIES), join(folder, 'stories.gguf'));
+  // The identity of an extension that is loaded from a folder comes from the folder's name.
+  const id = [...createHash('sha256').update(folder).digest('hex').slice(0, 32)].map((digit) => 'abcdefghijklmnop'[parseInt(digit, 16)]).join('');
+  const browser = await open('chromium', { args: [`--load-extension=${folder}`, `--disable-extensions-except=${folder}`] });
+  try {
+    const page = await browser.page(`chrome-extension://${id}/page.html`);
+    await page.until('!!window.reprise');
+    assert.is((await page.evaluate(tell, 'stories.gguf')).text, await expected());
+  } finally {
+    await browser.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, { only: ['chromium'] }); // the other two load extensions only by hand, or not at all
 
 run();

@@ -10,12 +10,6 @@
     return array.buffer
   }
 
-  const AnyWorker = self.Worker
-  self.Worker = class extends AnyWorker {
-    constructor(url) {
-      super(url)
-    }
-  }
   const worker = new Blob([`(${program})()('js/worker.js')`], { type: 'text/javascript' })
   self.packed = { model: bytes('model'), wasm: bytes('wasm'), workerUrl: URL.createObjectURL(worker) }
   program()('web/single/page.js')
