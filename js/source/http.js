@@ -172,7 +172,7 @@ export class Http {
       }
       if (++failures === ATTEMPTS) throw error
       // A browser may drop what it had got of an answer that broke off: less at once is more.
-      if (failures > 1) window ||= PIECE
+      if (failures > 1 && !error.status) window ||= PIECE
       this.#fresh = true
       await sleep(this.pause * 2 ** (failures - 1), signal)
     }
