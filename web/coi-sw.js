@@ -1,6 +1,6 @@
 // Cross-origin isolation for hosts that cannot set headers: answers a page's requests with COOP, COEP and CORP added,
 // so that SharedArrayBuffer exists. Not used by our pages, which need no isolation. To use it, put this file beside a
-// page and
+// page, with the package in a folder below (a service worker does not answer for workers outside of its folder), and
 //
 //     await navigator.serviceWorker.register('coi-sw.js')
 //     if (!crossOriginIsolated && !navigator.serviceWorker.controller) location.reload()

@@ -1,8 +1,9 @@
 // The documents' examples, each run as it stands: JavaScript as a module of a page in which `reprise` is the package, HTML as a
 // page of its own. The package is the one that npm would get.
 import * as assert from 'uvu/assert';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { each, run } from './lib/each.js';
+import { putPackage } from './lib/packed.js';
 
 const ROOT = new URL('../../', import.meta.url);
 const DOCUMENTS = ['README.md', 'js/README.md', 'js/element/README.md'];
@@ -17,13 +18,7 @@ const snippets = (kind) => DOCUMENTS.filter((name) => existsSync(new URL(name, R
 /** @param {import('./lib/server.js').Server} server */
 function furnish(server) {
   for (const [name, file] of Object.entries(MODELS)) if (existsSync(new URL(file, ROOT))) server.put(`/example/${name}`, read(file));
-  const folder = new URL('build/package/', ROOT);
-  assert.ok(existsSync(folder), 'make package first');
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = `${entry.parentPath}/${entry.name}`.replace(folder.pathname, '').replace(/^\//, '');
-    server.put(`/example/reprise/${path}`, read(`build/package/${path}`));
-  }
+  putPackage(server, '/example/');
 }
 
 each('the examples in JavaScript run', async ({ browser, server }) => {
