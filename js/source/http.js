@@ -148,6 +148,7 @@ export class Http {
   async *pieces(at, { end = 0, window = 0, wanted, signal }) {
     for (let failures = 0; ; ) {
       const to = window ? Math.min(at + window, end || Infinity) : end
+      /** @type {any} */
       let error
       try {
         const answer = await this.#ask(at, to, signal)

@@ -147,8 +147,10 @@ export class Store {
       const file = await (await this.#folder?.getFileHandle(nameOf(index)))?.getFile()
       all = new Uint8Array((await file?.arrayBuffer()) ?? [])
       const bytes = all.subarray(0, Math.max(0, all.length - HASH))
-      const size = this.meta?.done ? Math.min(CHUNK, this.meta.total - index * CHUNK) : CHUNK
-      if (bytes.length === size && hex(await sha256(bytes)) === hex(all.subarray(size))) return bytes
+      const { done, total } = this.meta ?? { total: 0 }
+      const size = Math.min(CHUNK, (total || Infinity) - index * CHUNK)
+      const fits = bytes.length === size || (!done && bytes.length === CHUNK)
+      if (fits && hex(await sha256(bytes)) === hex(all.subarray(bytes.length))) return bytes
     } catch {
       // gone meanwhile
     }

@@ -54,11 +54,11 @@ export async function expected() {
  * in the returned object what happens; its `end` is when nothing happens any more. */
 function install() {
   window.start = (source, { leave, ...options } = {}) => {
-    const said = { text: '', warnings: [], phases: [], fromCache: 0, loaded: 0, verified: false };
+    const said = { text: '', warnings: [], messages: [], phases: [], fromCache: 0, loaded: 0, verified: false };
     const abort = new AbortController();
     let stored;
     const isStored = new Promise((resolve) => (stored = resolve));
-    const onWarning = ({ kind, message }) => said.warnings.push(kind) && (said.why = message);
+    const onWarning = ({ kind, message }) => said.messages.push(message) && said.warnings.push(kind);
     const onProgress = ({ phase, loaded, fromCache }) => {
       if (said.phases.at(-1) !== phase) said.phases.push(phase);
       Object.assign(said, { loaded, fromCache });
