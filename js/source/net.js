@@ -1,7 +1,7 @@
 // A file of the network, through the cache: what is there is read from there, what is not is fetched and kept.
 import { IOError } from '../errors.js'
 import { Http } from './http.js'
-import { addressOf, CHUNK, free, Keeper, Store, whyNoCache } from './store.js'
+import { addressOf, CHUNK, Keeper, Store, whyNoCache } from './store.js'
 
 const HEAD_WINDOW = 2 ** 18
 const PAUSE_MS = 500 // before the second attempt
@@ -138,7 +138,6 @@ export class Net {
       const before = await store.read(i)
       if (!before) throw new IOError(`the cache of ${this.spec.url} vanished while it was read`, { url: this.spec.url })
       hash?.update(before)
-      free(before)
     }
     return undefined
   }
@@ -154,11 +153,7 @@ export class Net {
     const { length } = chunk
     this.http.tail.put(at, chunk)
     this.fromCache += length
-    try {
-      yield chunk
-    } finally {
-      free(chunk)
-    }
+    yield chunk
     return length
   }
 
@@ -172,7 +167,6 @@ export class Net {
       const before = await this.#chunk(at - CHUNK)
       if (!before) continue
       this.http.tail.put(at - CHUNK, before)
-      free(before)
       const rest = this.#fetch(at, signal)
       return { at, rest, pieces: chain(await rest.next(), rest) }
     }

@@ -131,6 +131,8 @@ export class Store {
     while (this.has(index)) index++
     return index
   }
+  #ring = new ArrayBuffer(CHUNK + HASH)
+
   get bytes() {
     const total = this.meta?.total || Infinity
     let sum = 0
@@ -138,14 +140,38 @@ export class Store {
     return sum
   }
 
-  /** A chunk's bytes, to be freed by whoever gets them; undefined when it is damaged, and gone then.
+  /** A file's bytes, in one buffer for all where the browser can: it would not give back one for each before garbage is
+   * collected.
+   * @param {File} file @returns {Promise<Bytes>} */
+  async #take(file) {
+    if (file.size > CHUNK + HASH) return new Uint8Array(0)
+    /** @type {any} */
+    let reader
+    try {
+      reader = new Response(file).body?.getReader({ mode: 'byob' })
+    } catch {
+      return new Uint8Array(await file.arrayBuffer())
+    }
+    let at = 0
+    for (let rest = file.size; rest > 0; ) {
+      const { value, done } = await reader.read(new Uint8Array(this.#ring, at, rest))
+      this.#ring = value.buffer
+      at += value.length
+      rest -= value.length
+      if (done) break
+    }
+    await reader.cancel()
+    return new Uint8Array(this.#ring, 0, at)
+  }
+
+  /** A chunk's bytes, good until the next is read; undefined when it is damaged, and gone then.
    * @param {number} index @returns {Promise<Bytes | undefined>} */
   async read(index) {
     /** @type {Bytes | undefined} */
     let all
     try {
       const file = await (await this.#folder?.getFileHandle(nameOf(index)))?.getFile()
-      all = new Uint8Array((await file?.arrayBuffer()) ?? [])
+      all = file ? await this.#take(file) : new Uint8Array(0)
       const bytes = all.subarray(0, Math.max(0, all.length - HASH))
       const { done, total } = this.meta ?? { total: 0 }
       const size = Math.min(CHUNK, (total || Infinity) - index * CHUNK)
@@ -154,7 +180,6 @@ export class Store {
     } catch {
       // gone meanwhile
     }
-    free(all)
     this.#chunks.delete(index)
     await this.#folder?.removeEntry(nameOf(index)).catch(() => {})
     return undefined
