@@ -2,6 +2,7 @@
 // both end when the worker answers, and all of them end when the line is closed: nothing stays pending. The worker's end is
 // serve.js.
 import { ArgumentError, unpackError } from './errors.js'
+import { Signal } from './time.js'
 
 /** Items that may be on their way: an unread stream stops the model after as many. */
 const CREDIT = 8
@@ -134,16 +135,16 @@ export class Channel {
   stream(method, params, on) {
     /** @type {any[]} */
     const items = []
-    let wake = () => {}
+    const news = new Signal()
     let ended = false
     const item = (/** @type {any} */ value) => {
       items.push(value)
-      wake()
+      news.fire()
     }
     const { id, promise } = this.#send(method, { ...Object(params), credit: CREDIT }, { on, item })
     const end = () => {
       ended = true
-      wake()
+      news.fire()
     }
     promise.then(end, end)
     return {
@@ -151,7 +152,7 @@ export class Channel {
       stop: () => this.#cancel(id),
       /** The next item, or undefined at the end. */
       next: async () => {
-        while (!items.length && !ended) await new Promise((resolve) => (wake = () => resolve(undefined)))
+        while (!items.length && !ended) await news.wait()
         if (!items.length) return undefined
         this.#post({ id, credit: 1 })
         return items.shift()

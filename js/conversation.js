@@ -18,6 +18,7 @@ export class Conversation {
   answerStart = 0 // place in ids
   #answer = '' // text of the ids from there on
   #rendered = '' // of the answer, what stands before: it was part of what was rendered
+  #dropped = '' // of the answer, what a shift took out of the ids
   #text = '' // rendered, up to the answer
   /** @type {Mark[]} */
   #marks = []
@@ -42,27 +43,28 @@ export class Conversation {
 
   /** Forgets everything but these ids. @param {number[]} ids */
   reset(ids) {
-    this.adopt({ messages: [], ids, isOpen: false, answerStart: 0, inner: { answer: '', rendered: '', text: '', marks: [] } })
+    this.adopt({ messages: [], ids, isOpen: false, answerStart: 0, inner: { answer: '', rendered: '', dropped: '', text: '', marks: [] } })
   }
 
-  /** Adds what was passed, and makes `ids` the prompt of what is to be generated.
+  /** Adds what was passed, and makes `ids` the prompt of what is to be generated. Callers undo what was done before it failed.
    * @param {any} input @param {boolean} answering whether an answer is to follow */
   add(input, answering) {
-    if (!this.isChat) return this.#addPlain(input)
-    const count = this.messages.length
+    if (this.isChat) this.#addMessages(input, answering)
+    else this.#addPlain(input)
+    if (answering && !this.ids.length) throw new ArgumentError('there is nothing to go on from: pass a text')
+  }
+
+  /** @param {any} input @param {boolean} answering */
+  #addMessages(input, answering) {
     if (input !== undefined && !input.ids) {
       const added = typeof input === 'string' ? [{ role: 'user', content: input }] : Array.isArray(input) ? input : [input]
       checkMessages(added)
       this.messages.push(...structuredClone(added))
       this.isOpen = false
-    } else if (!count) throw new ArgumentError('there is nothing to answer: pass a message')
-    try {
-      if (answering || input?.ids) this.#openAnswer()
-      else this.#render(false)
-    } catch (error) {
-      this.messages.length = count // a template that refuses them
-      throw error
     }
+    if (!this.messages.length) throw new ArgumentError('there is nothing to answer: pass a message')
+    if (answering || input?.ids) this.#openAnswer()
+    else this.#render(false)
     if (input?.ids) this.#pushIds(input.ids)
   }
 
@@ -70,8 +72,7 @@ export class Conversation {
   #addPlain(input) {
     if (input === undefined) {
       if (!this.ids.length) this.ids = this.#engine.tokenize('', { bos: true })
-      if (!this.ids.length) throw new ArgumentError('there is nothing to continue: pass a text')
-    } else if (typeof input === 'string') this.ids.push(...this.#engine.tokenize(input, { bos: !this.ids.length }))
+    } else if (typeof input === 'string') this.ids = [...this.ids, ...this.#engine.tokenize(input, { bos: !this.ids.length })]
     else if (input.ids) this.#pushIds(input.ids)
     else throw new ArgumentError('messages need a chat: this session continues plain text')
   }
@@ -80,14 +81,14 @@ export class Conversation {
   #pushIds(added) {
     const ids = Array.from(added)
     checkIds(ids, this.#engine.info().vocab)
-    this.ids.push(...ids)
-    if (this.isOpen) this.#setAnswer(this.textOf(this.answerStart))
+    this.ids = [...this.ids, ...ids]
+    if (this.isOpen) this.#readAnswer()
   }
 
-  /** @param {number} from place in ids */
-  textOf(from) {
+  /** @param {number} from place in ids @param {number} [to] */
+  #textOf(from, to) {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-    return this.ids.slice(from).map((id) => decoder.decode(this.#engine.tokenBytes(id), { stream: true })).join('') + decoder.decode()
+    return this.ids.slice(from, to).map((id) => decoder.decode(this.#engine.tokenBytes(id), { stream: true })).join('') + decoder.decode()
   }
 
   /** @param {Message[]} messages @param {boolean} addGenerationPrompt @param {boolean} continueFinal */
@@ -109,7 +110,7 @@ export class Conversation {
     if (mark) this.ids = [...this.ids.slice(0, mark.ids), ...this.#engine.tokenize(text.slice(mark.text.length), flags)]
     else this.ids = this.#engine.tokenize(text, { ...flags, bos: true })
     this.#text = text
-    this.#answer = ''
+    this.#answer = this.#dropped = ''
     this.answerStart = this.ids.length
   }
 
@@ -124,6 +125,11 @@ export class Conversation {
     this.isOpen = true
   }
 
+  /** The answer is what the ids say. */
+  #readAnswer() {
+    this.#setAnswer(this.#dropped + this.#textOf(this.answerStart))
+  }
+
   /** @param {string} answer */
   #setAnswer(answer) {
     this.#answer = answer
@@ -135,7 +141,8 @@ export class Conversation {
    * @param {boolean} isExact whether the ids are those of the text: a stop text is in the ids and not in the text */
   endAnswer(added, finishReason, isExact) {
     if (!this.isChat) return
-    this.#setAnswer(this.#answer + added)
+    if (isExact) this.#readAnswer()
+    else this.#setAnswer(this.#answer + added)
     this.isOpen = finishReason !== 'stop'
     if (!this.#rendered && !this.#answer && finishReason === 'abort') {
       this.messages.pop()
@@ -160,6 +167,7 @@ export class Conversation {
   /** @param {number} count of positions to keep */
   rewindTokens(count) {
     checkCount('tokens', count, this.ids.length)
+    if (count === this.ids.length) return
     if (this.isChat) {
       const isAnswer = this.messages[this.messages.length - 1]?.role === 'assistant'
       if (!isAnswer || count < this.answerStart)
@@ -169,7 +177,7 @@ export class Conversation {
     this.ids.length = count
     if (!this.isChat) return
     this.isOpen = true
-    this.#setAnswer(this.textOf(this.answerStart))
+    this.#readAnswer()
   }
 
   /** Drops the older half of what follows the beginning, until `ids` fit; returns how many were dropped.
@@ -177,8 +185,11 @@ export class Conversation {
   shift(room) {
     const keep = Math.min(Math.max(LEAST_SINKS, this.#sinks()), room >> 1)
     const before = this.ids.length
-    while (this.ids.length > room) this.ids.splice(keep, Math.ceil((this.ids.length - keep) / 2))
-    const dropped = before - this.ids.length
+    const most = room - keep
+    let dropped = 0
+    for (let rest = before - keep; rest > most; rest >>= 1) dropped += (rest + 1) >> 1
+    if (this.isChat) this.#dropped += this.#textOf(this.answerStart, keep + dropped)
+    this.ids.splice(keep, dropped)
     this.answerStart = Math.max(this.answerStart - dropped, keep)
     this.#marks = [] // they count ids that are gone; the end of the answer is the next one
     return dropped
@@ -200,7 +211,7 @@ export class Conversation {
   /** Everything, for save() and clone(). */
   state() {
     const { messages, ids, isOpen, answerStart } = this
-    const inner = { answer: this.#answer, rendered: this.#rendered, text: this.#text, marks: this.#marks }
+    const inner = { answer: this.#answer, rendered: this.#rendered, dropped: this.#dropped, text: this.#text, marks: this.#marks }
     return structuredClone({ isChat: this.isChat, messages, ids, isOpen, answerStart, inner })
   }
 
@@ -210,6 +221,7 @@ export class Conversation {
     Object.assign(this, { messages, ids, isOpen, answerStart })
     this.#answer = inner.answer
     this.#rendered = inner.rendered
+    this.#dropped = inner.dropped
     this.#text = inner.text
     this.#marks = inner.marks
   }
@@ -227,8 +239,9 @@ export function checkIds(ids, vocab) {
   if (wrong !== undefined) throw new ArgumentError(`token id ${wrong}, want 0 to ${vocab - 1}`)
 }
 
-/** @param {unknown[]} messages */
+/** @param {any} messages */
 export function checkMessages(messages) {
+  if (!Array.isArray(messages)) throw new ArgumentError('messages are a list')
   for (const message of messages) {
     const { role, content } = /** @type {any} */ (message ?? {})
     if (typeof role !== 'string') throw new ArgumentError('a message needs a role, such as "user"')

@@ -134,14 +134,12 @@ export class EngineSession {
    * @param {Uint8Array} bytes @param {number} length */
   fill(bytes, length) {
     if (!Number.isInteger(length) || length < 0 || length > this.context) throw new FormatError(`a saved session of ${length} positions`)
+    const regions = length ? [...this.regions(length)] : []
     let at = 0
-    if (length)
-      for (const region of this.regions(length)) {
-        const part = bytes.subarray(at, at + region.length)
-        if (part.length < region.length) throw new FormatError('the saved session is damaged: rows of the KV cache are missing')
-        region.set(part)
-        at += region.length
-      }
+    for (const region of regions) at += region.length
+    if (at > bytes.length) throw new FormatError('the saved session is damaged: rows of the KV cache are missing')
+    at = 0
+    for (const region of regions) region.set(bytes.subarray(at, (at += region.length)))
   }
 
   /** Says that the first ids.length positions hold these ids, after the regions were written.
@@ -163,7 +161,7 @@ export class Sampler {
     const doubles = layout.sampler.length
     const block = new ArrayBuffer(doubles * 8 + bias.length * 8)
     new Float64Array(block, 0, doubles).set(layout.sampler.map((/** @type {string} */ name) => options[name]))
-    new Int32Array(block, doubles * 8, bias.length).set(bias.map(([id]) => Number(id)))
+    new Int32Array(block, doubles * 8, bias.length).set(bias.map(([id]) => (Number.isInteger(+id) ? +id : -1)))
     new Float32Array(block, doubles * 8 + bias.length * 4, bias.length).set(bias.map(([, value]) => value))
     this.#x = x
     this.#at = engine.borrow(new Uint8Array(block), (at) => {

@@ -83,6 +83,7 @@ export class Generation {
   /** @type {'stop' | 'length' | 'context' | 'abort'} */
   #finish = 'length'
   #isExact = true // the ids are those of the text
+  #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   /** @type {{ next: number } | undefined} */
   #visits
   usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 }
@@ -96,16 +97,6 @@ export class Generation {
     this.#visits = params.visits ? { next: 0 } : undefined
     this.#options = readOptions({ ...params, policy: own.policy }, own.model)
     this.timings = { queuedMs: 0, prefillMs: 0, waitedMs: 0, firstTokenMs: 0, decodeMs: 0 }
-  }
-
-  /** Makes the ids fit into the context, if that may be done. */
-  #fit() {
-    const { conversation, policy } = this.#own
-    const room = this.#model.plan.context
-    if (conversation.ids.length <= room) return 'fits'
-    const dropped = policy === 'shift' ? conversation.shift(room) : 0
-    this.#task.tell('contextfull', { policy, dropped })
-    return policy === 'shift' ? 'shifted' : 'full'
   }
 
   /** Computes the prompt; false when there is nothing to go on from. */
@@ -129,10 +120,11 @@ export class Generation {
   /** @param {number} id of the token drawn @param {EngineSession} session whose logits it was drawn from */
   #describe(id, session) {
     const { engine } = this.#model
-    const text = (/** @type {number} */ token) => new TextDecoder().decode(engine.tokenBytes(token))
+    const text = (/** @type {number} */ token, decoder = new TextDecoder('utf-8', { ignoreBOM: true })) =>
+      decoder.decode(engine.tokenBytes(token), { stream: true })
     const top = this.#options.top ? session.top(this.#options.top) : []
     const position = this.#own.conversation.ids.length - 1
-    return { id, position, text: text(id), logprob: session.logprob(id), top: top.map((one) => ({ ...one, text: text(one.id) })) }
+    return { id, position, text: text(id, this.#decoder), logprob: session.logprob(id), top: top.map((one) => ({ ...one, text: text(one.id) })) }
   }
 
   /** @param {Sampler} sampler @param {Text} text @param {EngineSession} session */
@@ -146,12 +138,12 @@ export class Generation {
       this.#count++
       const { more, text: piece } = text.push(id)
       this.#text += piece
+      this.#isExact = more
       const tokens = this.#params.pieces ? [this.#describe(id, session)] : []
       if ((piece || tokens.length) && !(await this.#task.item({ text: piece, tokens }))) return 'abort'
-      this.#isExact = more
       if (!more) return 'stop'
       if (this.#count >= this.#options.maxTokens) return 'length'
-      const fit = this.#fit()
+      const fit = this.#own.fit(this.#task)
       if (fit === 'full') return 'context'
       if (fit === 'fits') session.beginNext(id, ids.length)
       else session.begin(ids)
@@ -174,14 +166,15 @@ export class Generation {
 
   async run() {
     const { conversation } = this.#own
-    conversation.add(this.#params.input, true)
-    this.#own.tellState()
+    const before = conversation.state()
     const started = performance.now()
     /** @type {Sampler | undefined} */ let sampler
     /** @type {Text | undefined} */ let text
     try {
+      conversation.add(this.#params.input, true)
+      this.#own.tellState()
       this.usage.promptTokens = conversation.ids.length
-      if (this.#fit() === 'full') this.#finish = 'context'
+      if (this.#own.fit(this.#task) === 'full') this.#finish = 'context'
       else if (!(await this.#prefill())) this.#finish = 'abort'
       else {
         this.#stamp(started)
@@ -192,13 +185,14 @@ export class Generation {
         await this.#end(text)
         this.timings.decodeMs = performance.now() - started - this.timings.firstTokenMs
       }
+      conversation.endAnswer(this.#text, this.#finish, this.#isExact)
     } catch (error) {
-      this.#finish = 'abort'
+      if (this.#count) conversation.endAnswer(this.#text, 'abort', false)
+      else conversation.adopt(before) // as if it had never been asked
       throw error
     } finally {
       sampler?.close()
       text?.close()
-      conversation.endAnswer(this.#text, this.#finish, this.#isExact)
     }
     this.usage.completionTokens = this.#count
     return this.#result()

@@ -6,9 +6,11 @@ import { connect } from './spawn.js'
 
 /** Options that the worker wants; functions and signals stay here. @param {any} options */
 function forWorker({ context, kvType, sessions, sequences, adapters, spare, memoryLimit, integrity, cache, wasm }) {
-  const counts = { context, sessions, sequences, adapters, spare, memoryLimit }
+  const whole = { context, sessions, sequences }
+  const counts = { ...whole, adapters, spare, memoryLimit }
   for (const [name, value] of Object.entries(counts))
-    if (value !== undefined && !(Number.isFinite(value) && value >= 0)) throw new ArgumentError(`${name} is ${value}, want 0 or more`)
+    if (value !== undefined && !(name in whole ? value === value >>> 0 : Number.isFinite(value) && value >= 0))
+      throw new ArgumentError(`${name} is ${value}, want ${name in whole ? 'an integer' : 'bytes'}, 0 or more`)
   if (kvType !== undefined && !['f16', 'f32', 'q8_0'].includes(kvType))
     throw new ArgumentError(`kvType is ${kvType}, want f16, f32 or q8_0`)
   return { ...counts, kvType, integrity, cache, wasm }
@@ -52,11 +54,14 @@ export class Model extends EventTarget {
     return unlessAborted(signal, async () => {
       const worker = forWorker(options)
       const { spec, on } = await describe(source, hub)
-      const channel = await connect(workerUrl, {})
+      /** @type {import('./channel.js').Channel | undefined} */
+      let channel
       try {
+        channel = await connect(workerUrl, {}, signal)
         return await channel.call('plan', { spec, options: worker }, { signal, on })
       } finally {
-        channel.close(new ArgumentError('the plan is made'))
+        channel?.close(new ArgumentError('the plan is made'))
+        on.leave?.(undefined)
       }
     })
   }
@@ -71,11 +76,16 @@ export class Model extends EventTarget {
     const warnings = /** @type {any[]} */ ([])
     const warn = (/** @type {any} */ warning) => {
       onWarning?.(warning)
-      if (!model) warnings.push(warning)
-      else model.dispatchEvent(new CustomEvent('warning', { detail: warning }))
+      if (model) tell(warning)
+      else warnings.push(warning)
+    }
+    const tell = (/** @type {any} */ detail) => model?.dispatchEvent(new CustomEvent('warning', { detail }))
+    const leave = (/** @type {any} */ error) => {
+      on.leave?.(undefined)
+      throw error
     }
     const session = (/** @type {any} */ state) => model?.takeState(state)
-    const channel = await connect(workerUrl, { session })
+    const channel = await connect(workerUrl, { session }, signal).catch(leave)
     return new Promise((resolve, reject) => {
       /** @type {(facts: any) => void} */
       let isReady = () => {}
@@ -86,13 +96,14 @@ export class Model extends EventTarget {
       const header = (/** @type {any} */ facts) => {
         model = new Model(channel, facts, ready)
         resolve(model)
-        queueMicrotask(() => warnings.splice(0).forEach(warn))
+        setTimeout(() => warnings.forEach(tell)) // by then who waited for the model can listen
       }
       const listeners = { ...on, progress: onProgress, warning: warn, header, ready: isReady }
       const whole = channel.call('load', { spec, options: worker }, { signal, on: listeners })
       ready.catch((error) => {
         reject(error)
         channel.close(error)
+        on.leave?.(undefined)
       })
     })
   }

@@ -1,5 +1,6 @@
 // A session as bytes: a line of what it is, a checksum, a JSON header, and the rows of the KV cache. Little-endian:
 // "RPS1", u32 checksum of all that follows, u32 size of the header, header, padding to 4, rows.
+import { checkIds, checkMessages } from './conversation.js'
 import { FormatError } from './errors.js'
 
 const MAGIC = 0x31535052 // "RPS1"
@@ -37,21 +38,31 @@ export function packState(state, session, length) {
   return bytes
 }
 
-/** @param {Uint8Array} given @param {string} key of the session that takes it over
+/** Fails when a conversation could not go on from it. @param {any} state that anybody may have written @param {number} vocab */
+function checkState({ messages, ids, isOpen, inner: { marks, ...texts } }, vocab) {
+  checkMessages(messages)
+  checkIds(ids, vocab)
+  for (const text of [...Object.values(texts), ...marks.map((/** @type {any} */ mark) => mark.text)])
+    if (typeof text !== 'string') throw new TypeError('a text is none')
+  if (isOpen && messages[messages.length - 1]?.role !== 'assistant') throw new TypeError('there is no answer')
+}
+
+/** @param {Uint8Array} given @param {string} key of the session that takes it over @param {number} vocab
  * @returns {{ state: any, length: number, regions: Uint8Array }} */
-export function unpackState(given, key) {
+export function unpackState(given, key, vocab) {
   const bytes = given.slice() // aligned
   const view = new DataView(bytes.buffer)
   if (bytes.length < FIXED || view.getUint32(0, true) !== MAGIC) throw new FormatError('this is no saved session')
   if (bytes.length % 4 || view.getUint32(4, true) !== checksum(bytes.subarray(8)))
     throw new FormatError('the saved session is damaged: its checksum is wrong')
   const size = view.getUint32(8, true)
-  if (FIXED + padded(size) > bytes.length) throw new FormatError('the saved session is damaged: it ends inside its header')
+  if (size > bytes.length - FIXED) throw new FormatError('the saved session is damaged: it ends inside its header')
   let header
   try {
     header = JSON.parse(new TextDecoder().decode(bytes.subarray(FIXED, FIXED + size)))
-  } catch {
-    throw new FormatError('the saved session is damaged: its header is no JSON')
+    if (header.key === key) checkState(header.state, vocab)
+  } catch (error) {
+    throw new FormatError(`the saved session is damaged: ${/** @type {Error} */ (error).message}`)
   }
   if (header.key !== key) throw new FormatError(`the saved session is of another model, program or KV type (${header.key}, want ${key})`)
   return { state: header.state, length: header.length, regions: bytes.subarray(FIXED + padded(size)) }

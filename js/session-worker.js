@@ -1,18 +1,24 @@
 // A session in the worker: its conversation, its KV cache, and the turns that its calls take.
 import { Conversation, checkIds, checkMessages } from './conversation.js'
-import { ArgumentError, FormatError } from './errors.js'
+import { ArgumentError, FormatError, IOError } from './errors.js'
 import { EngineSession } from './engine-session.js'
 import { compute, Generation } from './generate.js'
-import { packState, unpackState } from './saved.js'
 import { Moved } from './serve.js'
 
 /** @typedef {import('./serve.js').Task} Task */
 /** @typedef {import('./loader.js').LoadedModel} LoadedModel */
 
+/** Scripts that are imported when they are needed: a network that fails then is no fault of ours.
+ * @template T @param {Promise<T>} scripts */
+const fetched = (scripts) =>
+  scripts.catch((error) => {
+    throw new IOError(error.message)
+  })
+
 /** The chat template and what it needs, loaded when the first conversation begins.
  * @param {LoadedModel} model @param {string} source @param {any} options */
 async function chatOptions(model, source, options) {
-  const [chat, jinja] = await Promise.all([import('./chat.js'), import('./lazy/jinja/index.js')])
+  const [chat, jinja] = await fetched(Promise.all([import('./chat.js'), import('./lazy/jinja/index.js')]))
   const { engine, info } = model
   model.control ??= Array.from({ length: info.vocab }, (_, id) => id).filter((id) => engine.tokenIsControl(id)).map((id) => engine.tokenPiece(id))
   const { control } = model
@@ -31,6 +37,7 @@ export class WorkerSession {
   /** @type {Set<Task>} */
   #tasks = new Set()
   #closed = false
+  room = Promise.resolve() // sessions that were closed before have given their memory back
 
   /** @param {LoadedModel} model @param {any} options @param {(state: any) => void} tell */
   constructor(model, options, tell) {
@@ -44,10 +51,11 @@ export class WorkerSession {
   async start() {
     const { chat, messages, text, chatTemplate, tools, templateOptions } = this.options
     const source = chatTemplate ?? this.model.template
+    await this.room
     if (!['stop', 'shift'].includes(this.policy)) throw new ArgumentError(`onContextFull is ${this.policy}, want stop or shift`)
     if (chat) {
       if (!source) throw new ArgumentError('the file has no chat template: pass chatTemplate, or chat: false for plain text')
-      this.conversation = new Conversation(this.model.engine, await chatOptions(this.model, source, { tools, templateOptions }))
+      this.conversation = new Conversation(this.model.engine, await chatOptions(this.model, source, { tools, templateOptions: templateOptions ?? {} }))
       checkMessages(messages ?? [])
       this.conversation.messages = structuredClone(messages ?? [])
     } else {
@@ -65,9 +73,10 @@ export class WorkerSession {
     this.tell({ messages: this.conversation.messages, used: this.conversation.ids.length })
   }
 
-  /** Runs a call when those before it are done.
-   * @template T @param {Task} task @param {() => T | Promise<T>} action @returns {Promise<T>} */
-  async inTurn(task, action) {
+  /** Runs a call when those before it are done; one that is aborted before that touches nothing.
+   * @template T @param {Task} task @param {() => T | Promise<T>} action @param {() => any} [unstarted] its answer then
+   * @returns {Promise<T>} */
+  async inTurn(task, action, unstarted) {
     const before = this.#turn
     let leave = () => {}
     const left = new Promise((resolve) => (leave = () => resolve(undefined)))
@@ -76,12 +85,26 @@ export class WorkerSession {
     try {
       await task.orAborted(before)
       this.check()
-      return await action()
+      return await (task.signal.aborted ? unstarted?.() : action())
     } finally {
       this.#tasks.delete(task)
       leave()
       if (!this.#closed) this.tellState()
     }
+  }
+
+  /** The same for a call that changes the conversation: one that fails, or is aborted, leaves it as it was.
+   * @template T @param {Task} task @param {() => T | Promise<T>} action */
+  #change(task, action) {
+    return this.inTurn(task, async () => {
+      const before = this.conversation.state()
+      try {
+        return await action()
+      } catch (error) {
+        this.conversation.adopt(before)
+        throw error
+      }
+    })
   }
 
   check() {
@@ -102,40 +125,51 @@ export class WorkerSession {
   /** @param {any} params @param {Task} task */
   generate(params, task) {
     const queued = performance.now()
-    return this.inTurn(task, async () => {
-      const generation = new Generation(this, params, task)
+    const generation = new Generation(this, params, task)
+    const start = (/** @type {() => any} */ run) => () => {
       generation.timings.queuedMs = performance.now() - queued
-      if (task.signal.aborted) return generation.unstarted()
-      return generation.run()
-    })
+      return run.call(generation)
+    }
+    return this.inTurn(task, start(generation.run), start(generation.unstarted))
+  }
+
+  /** Makes the ids fit into the context, if that may be done. @param {Task} task */
+  fit(task) {
+    const { conversation, policy } = this
+    const room = this.model.plan.context
+    if (conversation.ids.length <= room) return 'fits'
+    const dropped = policy === 'shift' ? conversation.shift(room) : 0
+    task.tell('contextfull', { policy, dropped })
+    return policy === 'shift' ? 'shifted' : 'full'
+  }
+
+  /** Computes what was begun. @param {Task} task */
+  async #compute(task) {
+    if ((await compute(this.model, this.open(), task)) === false)
+      throw new ArgumentError('the session was destroyed') // by a signal: who aborted has its answer
+    return this.open()
   }
 
   /** Computes what the conversation holds. @param {Task} task */
-  async #computeIds(task) {
+  #computeIds(task) {
     const { ids } = this.conversation
-    if (ids.length > this.model.plan.context)
+    if (this.fit(task) === 'full')
       throw new ArgumentError(`${ids.length} tokens do not fit into a context of ${this.model.plan.context}`)
     this.open().begin(ids)
-    await compute(this.model, this.open(), task)
+    return this.#compute(task)
   }
 
   /** @param {any} params @param {Task} task */
   append({ input }, task) {
-    return this.inTurn(task, async () => {
-      const before = this.conversation.state()
+    return this.#change(task, async () => {
       this.conversation.add(input, false)
-      try {
-        await this.#computeIds(task)
-      } catch (error) {
-        this.conversation.adopt(before)
-        throw error
-      }
+      await this.#computeIds(task)
     })
   }
 
   /** @param {any} to @param {Task} task */
   rewind(to, task) {
-    return this.inTurn(task, () => {
+    return this.#change(task, () => {
       if (to?.messages !== undefined) this.conversation.rewindMessages(to.messages)
       else if (to?.tokens !== undefined) this.conversation.rewindTokens(to.tokens)
       else throw new ArgumentError('rewind to what: { messages } or { tokens }')
@@ -152,7 +186,8 @@ export class WorkerSession {
 
   /** @param {WorkerSession} copy @param {Task} task */
   cloneInto(copy, task) {
-    return this.inTurn(task, () => {
+    return this.inTurn(task, async () => {
+      await copy.room
       copy.conversation = new Conversation(this.model.engine, this.conversation.options)
       copy.conversation.adopt(this.conversation.state())
       const length = this.#held()
@@ -165,6 +200,7 @@ export class WorkerSession {
   save({ kv = true }, task) {
     return this.inTurn(task, async () => {
       await task.orAborted(this.model.ready)
+      const { packState } = await fetched(import('./saved.js'))
       const length = kv ? this.#held() : 0
       const bytes = packState(this.conversation.state(), this.open(), length)
       return new Moved(bytes, [bytes.buffer])
@@ -175,12 +211,10 @@ export class WorkerSession {
   restore({ bytes }, task) {
     return this.inTurn(task, async () => {
       await task.orAborted(this.model.ready)
+      const { unpackState } = await fetched(import('./saved.js'))
       const session = this.open()
-      const { state, length, regions } = unpackState(bytes, session.key)
-      if (state.ids.length > this.model.plan.context + 1)
-        throw new FormatError(`the saved session holds ${state.ids.length} tokens, the context is ${this.model.plan.context}`)
+      const { state, length, regions } = unpackState(bytes, session.key, this.model.info.vocab)
       if (state.isChat !== this.conversation.isChat) throw new FormatError('the saved session is of the other kind: see chat')
-      checkIds(state.ids, this.model.info.vocab)
       session.fill(regions, length)
       session.adopt(state.ids.slice(0, length))
       this.conversation.adopt(state)
@@ -189,26 +223,24 @@ export class WorkerSession {
 
   /** @param {{ ids: ArrayLike<number> }} params @param {Task} task */
   logits({ ids }, task) {
-    return this.inTurn(task, async () => {
+    return this.#change(task, async () => {
       const list = Array.from(ids)
       checkIds(list, this.model.info.vocab)
       if (!list.length) throw new ArgumentError('logits of no ids')
       this.conversation.reset(list)
-      await this.#computeIds(task)
-      return task.signal.aborted ? undefined : this.open().logits()
+      return (await this.#computeIds(task)).logits()
     })
   }
 
   /** @param {{ text: string }} params @param {Task} task */
   embed({ text }, task) {
-    return this.inTurn(task, async () => {
+    return this.#change(task, async () => {
       const ids = this.model.engine.tokenize(text, { bos: true })
       if (!ids.length || ids.length > this.model.plan.context)
         throw new ArgumentError(`a text of ${ids.length} tokens, want 1 to ${this.model.plan.context}`)
       this.conversation.reset([])
       this.open().beginEmbedding(ids)
-      await compute(this.model, this.open(), task)
-      return task.signal.aborted ? undefined : this.open().embedding()
+      return (await this.#compute(task)).embedding()
     })
   }
 }

@@ -9,7 +9,6 @@ class Work {
   #start
   /** @type {ReturnType<import('./channel.js').Channel['stream']> | undefined} */
   #line
-  #signal
   #abort = () => this.stop()
   #stopped = false
   /** @type {(result: any) => void} */
@@ -20,20 +19,20 @@ class Work {
   /** @param {() => Promise<ReturnType<import('./channel.js').Channel['stream']>>} start @param {AbortSignal} [signal] */
   constructor(start, signal) {
     this.#start = start
-    this.#signal = signal
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
-    this.result.catch(() => {})
+    const forget = () => signal?.removeEventListener('abort', this.#abort)
+    this.result.then(forget, forget)
+    if (signal?.aborted) this.stop()
+    else signal?.addEventListener('abort', this.#abort)
   }
 
   async #begin() {
-    this.#signal?.addEventListener('abort', this.#abort)
     try {
       this.#line = await this.#start()
       this.#line.result.then(this.#resolve, this.#reject)
-      this.#line.result.finally(() => this.#signal?.removeEventListener('abort', this.#abort)).catch(() => {})
       if (this.#stopped) this.#line.stop()
     } catch (error) {
       this.#reject(error)
@@ -87,7 +86,6 @@ class Stream {
   /** @returns {Promise<IteratorResult<T>>} */
   async next() {
     const signal = this.#signal
-    if (signal?.aborted) this.#work.stop()
     signal?.throwIfAborted()
     for (;;) {
       const piece = await unlessAborted(this.#work.next(), signal)
@@ -144,6 +142,7 @@ export class Session extends EventTarget {
 
   /** Not for users. @param {any} options */
   open(options) {
+    this.messages = options.messages ?? []
     this.adopt(this.#channel.call('open', { session: this.#id, options }))
   }
 
@@ -157,11 +156,16 @@ export class Session extends EventTarget {
     return this.model.plan.context
   }
 
+  #full = (/** @type {any} */ detail) => this.dispatchEvent(new CustomEvent('contextfull', { detail }))
+
   /** @param {string} method @param {any} [params] @param {AbortSignal} [signal] */
   async #call(method, params, signal) {
     this.#check()
     await this.#opened
-    return this.#channel.call(method, { ...params, session: this.#id }, { signal })
+    const on = { contextfull: this.#full }
+    const value = await this.#channel.call(method, { ...params, session: this.#id }, { signal, on })
+    this.#check() // what was stopped by destroy() has no answer
+    return value
   }
 
   #check() {
@@ -173,7 +177,6 @@ export class Session extends EventTarget {
     const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => !NOT_SAMPLING.includes(name)))
     const { maxTokens, stop, top, onPrefill, onVisit } = options
     const params = { session: this.#id, input, sampling, maxTokens, stop, top, pieces, visits: !!onVisit }
-    const contextfull = (/** @type {any} */ detail) => this.dispatchEvent(new CustomEvent('contextfull', { detail }))
     const start = async () => {
       this.#check()
       await this.#opened
@@ -181,7 +184,7 @@ export class Session extends EventTarget {
         const waits = onVisit(place)
         return waits?.then?.(() => true)
       }
-      return this.#channel.stream('generate', params, { prefill: onPrefill, visit, contextfull })
+      return this.#channel.stream('generate', params, { prefill: onPrefill, visit, contextfull: this.#full })
     }
     return new Work(start, options.signal)
   }

@@ -50,26 +50,28 @@ async function startPort(url, on) {
 }
 
 /** A channel to a new worker of this version.
- * @param {string | URL | undefined} workerUrl @param {Listeners} notices @returns {Promise<Channel>} */
-export function connect(workerUrl, notices) {
+ * @param {string | URL | undefined} workerUrl @param {Listeners} notices @param {AbortSignal} [signal] @returns {Promise<Channel>} */
+export function connect(workerUrl, notices, signal) {
   return new Promise((resolve, reject) => {
     /** @type {Channel | undefined} */
     let channel
     let port = /** @type {any} */ (null)
     let unwatch = () => {}
     let early = /** @type {any[]} */ ([])
-    const failed = (/** @type {string} */ why) => {
-      const error = new IOError(`the worker stopped: ${why}`, { url: String(workerUrl ?? new URL('./worker.js', import.meta.url)) })
+    const end = (/** @type {unknown} */ error) => {
       unwatch()
       port?.terminate()
       channel?.close(error)
       reject(error)
     }
+    const failed = (/** @type {string} */ why) =>
+      end(new IOError(`the worker stopped: ${why}`, { url: String(workerUrl ?? new URL('./worker.js', import.meta.url)) }))
+    const abort = () => end(/** @type {AbortSignal} */ (signal).reason)
+    signal?.addEventListener('abort', abort)
     const hello = (/** @type {{ version: string, lock?: string }} */ greeting) => {
       if (greeting.version !== version) {
-        port.terminate()
         const message = `the worker is version ${greeting.version}, this script is ${version}: serve files of one version`
-        return reject(new UnsupportedError(message))
+        return end(new UnsupportedError(message))
       }
       if (greeting.lock) unwatch = watchLock(greeting.lock, () => failed('it ended'))
       const terminate = () => {
@@ -83,6 +85,7 @@ export function connect(workerUrl, notices) {
       }
       line.busy(false) // from here on open calls keep a program alive, not the worker
       channel = new Channel(line, notices)
+      signal?.removeEventListener('abort', abort)
       resolve(channel)
     }
     const message = (/** @type {any} */ data) => {
@@ -93,6 +96,7 @@ export function connect(workerUrl, notices) {
     startPort(workerUrl, { message, failed }).then(
       (started) => {
         port = started
+        if (signal?.aborted) abort()
         early.splice(0).forEach(message)
       },
       (error) => failed(error.message),

@@ -16,6 +16,8 @@ let port = globalThis
 let model
 /** @type {Map<number, WorkerSession>} */
 const sessions = new Map()
+/** @type {Promise<any>} */
+let closing = Promise.resolve()
 
 /** @param {any} params @param {Task} task */
 const open = ({ spec, options }, task) =>
@@ -45,6 +47,7 @@ function makeSession(id, options) {
   checkSessions(loaded(), sessions.size)
   const tell = (/** @type {any} */ state) => port.postMessage({ notice: 'session', detail: { id, memory: memory(), ...state } })
   const session = new WorkerSession(loaded(), options, tell)
+  session.room = closing
   sessions.set(id, session)
   return session
 }
@@ -98,8 +101,9 @@ const handlers = {
     }
   },
   async close({ session }) {
-    await sessions.get(session)?.close()
+    const closed = sessions.get(session)?.close()
     sessions.delete(session)
+    await (closing = Promise.all([closing, closed]))
   },
   ids: ({ session }) => Int32Array.from(find(session).conversation.ids),
   rewind: ({ session, to }, task) => find(session).rewind(to, task),

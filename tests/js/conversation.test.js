@@ -148,6 +148,43 @@ test('templates are given options, refuse messages, and cannot hang or flood', a
   });
 });
 
+test('what fails leaves the messages as they were, and the model alive', async () => {
+  const messages = [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Hello' }];
+  await withSession(async (session) => {
+    assert.equal(session.messages, messages);
+    await session.rewind({ tokens: 0 });
+    for (const call of [session.prompt('x', { temperature: -1 }), session.append({ ids: [1e9] }), session.append('x '.repeat(999)),
+      session.logits(new Array(999).fill(5)), session.rewind({ messages: 1 })])
+      await rejects(call, ArgumentError, /./);
+    assert.equal(session.messages, messages);
+  }, { messages, chatTemplate: '{% if messages|length == 1 %}{{ raise_exception("no") }}{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}' });
+  await withSession((session) => rejects(session.prompt([]), ArgumentError, /nothing/));
+  await withSession((session) => rejects(session.prompt(''), ArgumentError, /nothing/), { chat: false });
+  for (const wrong of [{}, 3, [null]]) await withSession((session) => rejects(session.append('x'), ArgumentError, /message/), { messages: wrong });
+  await withSession((session) => session.append('x'), { templateOptions: null });
+});
+
+test('a character of several tokens is whole in the messages, wherever the answer stopped', async () => {
+  await withSession(async (session) => {
+    const ids = await model.tokenize('\u{1f984}');
+    assert.ok(ids.length > 2);
+    for (const id of ids) await session.prompt(undefined, { temperature: 0, maxTokens: 1, logitBias: { [id]: 1000 } });
+    assert.is(session.messages[1].content, '\u{1f984}');
+    const pieces = [];
+    for await (const { tokens } of session.pieces(undefined, { temperature: 0, maxTokens: 1, logitBias: { [ids[0]]: 1000 } })) pieces.push(...tokens);
+    assert.equal(pieces.map(({ text }) => text), ['']);
+  }, { messages: [{ role: 'user', content: 'x' }] });
+});
+
+test('a shift leaves the words of the answer in its message', async () => {
+  await withSession(async (session) => {
+    const { text } = await session.prompt('Tell me a long story.', { temperature: 0, maxTokens: 700, logitBias: { [END]: -Infinity, 0: -Infinity } });
+    assert.is(session.messages[1].content, text);
+    await session.rewind({ tokens: session.contextUsed - 1 });
+    assert.ok(text.length - session.messages[1].content.length < 20 && text.startsWith(session.messages[1].content));
+  }, { messages: [], onContextFull: 'shift' });
+});
+
 test('a shifted conversation keeps its system message', async () => {
   await withSession(async (session) => {
     let dropped = 0;

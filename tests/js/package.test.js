@@ -2,35 +2,9 @@
 // tested in tests/browser.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ArgumentError, FormatError, IOError, MemoryError, Model } from '../../js/index.js';
-import { json, ROOT } from './lib/cli.js';
-
-const STORIES = join(ROOT, 'models/stories.gguf');
-const bytes = readFileSync(STORIES);
-const PROMPT = 'Once upon a time';
-const GREEDY = { temperature: 0 };
-
-/** @param {(model: Model) => Promise<void>} use @param {any} [options] */
-async function withModel(use, options) {
-  const model = await Model.load(bytes, options);
-  try {
-    await use(model);
-  } finally {
-    model.destroy();
-  }
-}
-
-/** @param {Promise<any>} promise @param {Function} type @param {RegExp} [message] */
-async function rejects(promise, type, message = /./) {
-  const error = await promise.then(() => assert.unreachable(`no ${type.name}`), (reason) => reason);
-  assert.instance(error, type, `${error?.stack}`);
-  assert.match(error.message, message);
-  return error;
-}
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+import { json } from './lib/cli.js';
+import { bytes, GREEDY, pause, PROMPT, rejects, STORIES, withModel } from './lib/model.js';
 
 /** A stream of the model that can be held: `gate()` resolves to whether to go on. */
 function slowly(gate, size = 1 << 16) {
@@ -298,12 +272,18 @@ test('a context that is full stops or shifts', async () => {
     await session.rewind({ tokens: 0 });
     const long = await session.prompt('One day, a cat sat on a mat. '.repeat(20), { maxTokens: 3 });
     assert.is(long.usage.completionTokens, 3);
+    events.length = 0;
+    await session.append('One day, a cat sat on a mat. '.repeat(20));
+    assert.ok(events.length === 1 && session.contextUsed <= 64);
   }, { context: 64 });
   await withModel(async (model) => {
     const long = await model.session().prompt('One day, a cat sat on a mat. '.repeat(20));
     assert.is(long.finishReason, 'context');
     assert.is(long.text, '');
-  }, { context: 64 });
+    const session = model.session();
+    await session.prompt('One day, a cat sat on a mat. '.repeat(20));
+    await session.restore(await session.save());
+  }, { context: 64, sessions: 2 });
 });
 
 test('tokens, logits and embeddings', async () => {
@@ -338,7 +318,8 @@ test('wrong values are named', async () => {
     assert.is((await session.prompt(PROMPT, { maxTokens: 3 })).finishReason, 'length');
   });
   await withModel(async (model) => rejects(model.session({ chat: true }).prompt('x'), ArgumentError, /template/));
-  for (const [options, message] of [[{ context: -1 }, /context/], [{ kvType: 'q4' }, /kvType/], [{ context: 'x' }, /context/]])
+  for (const [options, message] of [[{ context: -1 }, /context/], [{ kvType: 'q4' }, /kvType/], [{ context: 'x' }, /context/],
+    [{ context: 2 ** 32 + 5 }, /context/], [{ sessions: 1.5 }, /sessions/]])
     await rejects(Model.load(bytes, options), ArgumentError, message);
   for (const source of [undefined, 3, {}, 'http://[']) await rejects(Model.load(source), ArgumentError);
 });
