@@ -10,10 +10,11 @@ const BEGINNING = 'bytes=0-262143'; // as much as is asked for at first when onl
 const startOf = ({ range }) => Number(/^bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
 const IO = 'RP_ERR_IO';
 
-each('goes on where the connection was cut: in the header, in the middle, near the end', async ({ browser, server, name }) => {
+each('goes on where the connection was cut: in the header, in the middle, near the end', async ({ browser, server }) => {
   const page = await teller(browser, server);
   for (const cut of [20_000, 1_500_000, SIZE - 30_000]) {
-    const { path, url } = place(server, { cut, rate: 3e6, times: 1 });
+    // A browser may drop what nobody has read yet of an answer that breaks off: so it comes bit by bit.
+    const { path, url } = place(server, { cut, rate: Math.min(cut, 2e6), times: 1 });
     const { text, error } = await page.evaluate(tell, url);
     assert.is(error, undefined);
     assert.is(text, await expected());
@@ -22,7 +23,6 @@ each('goes on where the connection was cut: in the header, in the middle, near t
     assert.is(first.range, undefined);
     assert.equal(more, []);
     assert.ok(start <= cut, `${start}`);
-    if (cut === 20_000 && name === 'webkit') continue; // which gives nothing of an answer that short
     assert.ok(start > 0, 'began anew');
     assert.is(second.status, 206);
     assert.is(second.sent, SIZE - start);
