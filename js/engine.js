@@ -185,9 +185,11 @@ export class Engine {
   tokenEnds(id) {
     return (this.x.page_token_flags(this.#page, id) & 1) !== 0
   }
-  /** @param {number} id */
-  tokenIsControl(id) {
-    return (this.x.page_token_flags(this.#page, id) & 2) !== 0
+  /** Spellings of all control tokens. @param {number} vocab */
+  controlTokens(vocab) {
+    const spellings = []
+    for (let id = 0; id < vocab; id++) if (this.x.page_token_flags(this.#page, id) & 2) spellings.push(this.tokenPiece(id))
+    return spellings
   }
 
   /** Text that a generation held back until now; see rp_text in reprise.h. */

@@ -14,6 +14,7 @@ const TELL_MS = 50 // between two progress events
  * @param {AsyncIterable<Uint8Array>} pieces @param {import('./engine.js').Build} build */
 async function readHeader(pieces, build) {
   const head = (await Engine.create(build, smallMemory())).open()
+  /** @type {any[]} */
   const kept = []
   const iterator = pieces[Symbol.asyncIterator]()
   try {
@@ -127,13 +128,27 @@ export async function loadModel(source, options, { signal, progress }) {
   const engine = (await Engine.create(build, new WebAssembly.Memory({ initial, maximum: memory / PAGE_BYTES }))).open()
   const model = new LoadedModel(engine, described)
   let loaded = 0
-  for (const piece of kept.splice(0)) loaded += feedPiece(engine, piece)
+  for (const piece of kept.splice(0)) {
+    loaded += feedPiece(engine, piece)
+    piece.buffer.transfer?.(0) // gives the bytes back at once, not when garbage is collected
+  }
+  collectGarbage()
   model.ready = feedRest(model, source, loaded, iterator, progress)
   model.ready.catch((error) => {
     model.failure = error
     model.arrived.fire()
   })
   return model
+}
+
+/** Asks for a garbage collection: V8 takes a large buffer for pressure. It costs nothing, since nobody writes to it; without it the
+ * header's instance would lie about, unused, for as long as nothing else comes up. */
+function collectGarbage() {
+  try {
+    ;/** @type {any} */ (new ArrayBuffer(2 ** 27)).transfer?.(0)
+  } catch {
+    // too large for here
+  }
 }
 
 /** @param {Engine} engine @param {Uint8Array} piece */

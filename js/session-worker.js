@@ -20,8 +20,7 @@ const fetched = (scripts) =>
 async function chatOptions(model, source, options) {
   const [chat, jinja] = await fetched(Promise.all([import('./chat.js'), import('./lazy/jinja/index.js')]))
   const { engine, info } = model
-  model.control ??= Array.from({ length: info.vocab }, (_, id) => id).filter((id) => engine.tokenIsControl(id)).map((id) => engine.tokenPiece(id))
-  const { control } = model
+  const control = (model.control ??= engine.controlTokens(info.vocab))
   const piece = (/** @type {number} */ id) => (id < 0 ? '' : engine.tokenPiece(id))
   return { ...options, template: chat.compileTemplate(jinja, source), guard: chat.guardFor(control), control,
     bos: piece(info.bos), eos: piece(info.eos) }
