@@ -5,7 +5,7 @@ import { FormatError } from './errors.js'
 /** Milliseconds; characters of a text, of a list as it would be written, and of all that is made; elements of a list,
  * and of one to be sorted; depth of steps and of data; characters of a template, and of white space in a row in it. */
 export const LIMITS = {
-  ms: 500,
+  ms: 2000,
   characters: 2 ** 21,
   allCharacters: 2 ** 26,
   items: 2 ** 16,

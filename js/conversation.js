@@ -72,9 +72,15 @@ export class Conversation {
   #addPlain(input) {
     if (input === undefined) {
       if (!this.ids.length) this.ids = this.#engine.tokenize('', { bos: true })
-    } else if (typeof input === 'string') this.ids = [...this.ids, ...this.#engine.tokenize(input, { bos: !this.ids.length })]
+    } else if (typeof input === 'string') this.ids = [...this.ids, ...this.#engine.tokenize(input, this.#joint())]
     else if (input.ids) this.#pushIds(input.ids)
     else throw new ArgumentError('messages need a chat: this session continues plain text')
+  }
+
+  /** How a text is read that comes behind the ids. */
+  #joint() {
+    const last = this.ids[this.ids.length - 1]
+    return { bos: last === undefined, continues: last !== undefined && !this.#engine.tokenIsControl(last) }
   }
 
   /** @param {ArrayLike<number>} added */
@@ -107,8 +113,8 @@ export class Conversation {
     while (this.#marks.length && !isKnown(this.#marks[this.#marks.length - 1])) this.#marks.pop()
     const mark = this.#marks[this.#marks.length - 1]
     const flags = { special: true, guarded: true }
-    if (mark) this.ids = [...this.ids.slice(0, mark.ids), ...this.#engine.tokenize(text.slice(mark.text.length), flags)]
-    else this.ids = this.#engine.tokenize(text, { ...flags, bos: true })
+    this.ids = this.ids.slice(0, mark?.ids ?? 0)
+    this.ids = [...this.ids, ...this.#engine.tokenize(text.slice(mark?.text.length ?? 0), { ...flags, ...this.#joint() })]
     this.#text = text
     this.#answer = this.#dropped = ''
     this.answerStart = this.ids.length

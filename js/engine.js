@@ -158,7 +158,7 @@ export class Engine {
     }
   }
 
-  /** @param {string} text @param {{ special?: boolean, bos?: boolean, guarded?: boolean }} [flags] @returns {number[]} */
+  /** @param {string} text @param {{ special?: boolean, bos?: boolean, guarded?: boolean, continues?: boolean }} [flags] @returns {number[]} */
   tokenize(text, flags = {}) {
     let bits = 0
     for (const [name, bit] of Object.entries(this.layout.tokenize)) if (/** @type {any} */ (flags)[name]) bits |= bit
@@ -188,8 +188,12 @@ export class Engine {
   /** Spellings of all control tokens. @param {number} vocab */
   controlTokens(vocab) {
     const spellings = []
-    for (let id = 0; id < vocab; id++) if (this.x.page_token_flags(this.#page, id) & 2) spellings.push(this.tokenPiece(id))
+    for (let id = 0; id < vocab; id++) if (this.tokenIsControl(id)) spellings.push(this.tokenPiece(id))
     return spellings
+  }
+  /** @param {number} id */
+  tokenIsControl(id) {
+    return (this.x.page_token_flags(this.#page, id) & 2) !== 0
   }
 
   /** Text that a generation held back until now; see rp_text in reprise.h. */

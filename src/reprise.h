@@ -152,6 +152,7 @@ enum {
     RP_TOKENIZE_GUARDED =
         4, /* U+FDD0 in the text is a guard: no control or other special token is read that begins right
                               * behind one or runs across one, and guards themselves are dropped */
+    RP_TOKENIZE_CONTINUES = 8, /* the text stands behind other text: SentencePiece puts no space before it */
 };
 
 /* Turns UTF-8 text into ids. Bytes that are no UTF-8 are read as llama.cpp reads them. Writes at most `capacity` ids;

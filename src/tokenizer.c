@@ -144,8 +144,9 @@ static rp_status encode(rp_encoder *encoder, const char *text, size_t size, unsi
             rp_encoder_emit(encoder, segment.id);
         } else if (tokenizer->bpe) {
             RP_TRY(rp_bpe_encode(encoder, text + segment.start, segment.size, err));
-        } else { /* at the start or behind a special token: either way the space is put first */
-            RP_TRY(rp_spm_encode(encoder, text + segment.start, segment.size, err));
+        } else { /* behind a special token a text starts anew */
+            bool starts = i > 0 || !(flags & RP_TOKENIZE_CONTINUES);
+            RP_TRY(rp_spm_encode(encoder, text + segment.start, segment.size, starts, err));
         }
     }
     return RP_OK;

@@ -152,7 +152,7 @@ static inline void rp_encoder_emit(rp_encoder *encoder, int32_t id) {
 }
 
 /* tokenizer_spm.c and tokenizer_bpe.c: one stretch of text without special tokens. */
-rp_status rp_spm_encode(rp_encoder *encoder, const char *text, size_t size, rp_error *err);
+rp_status rp_spm_encode(rp_encoder *encoder, const char *text, size_t size, bool starts, rp_error *err);
 rp_status rp_bpe_load(rp_tokenizer *tokenizer, const rp_gguf *gguf, rp_error *err);
 rp_status rp_bpe_encode(rp_encoder *encoder, const char *text, size_t size, rp_error *err);
 

@@ -69,8 +69,8 @@ static rp_status write_text(rp_encoder *encoder, const char *text, size_t size, 
     return RP_OK;
 }
 
-rp_status rp_spm_encode(rp_encoder *encoder, const char *text, size_t size, rp_error *err) {
-    RP_TRY(write_text(encoder, text, size, encoder->tokenizer->add_space_prefix, err));
+rp_status rp_spm_encode(rp_encoder *encoder, const char *text, size_t size, bool starts, rp_error *err) {
+    RP_TRY(write_text(encoder, text, size, starts && encoder->tokenizer->add_space_prefix, err));
     size_t characters = 0;
     for (size_t at = 0; at < encoder->text_size; at += rp_utf8_length(encoder->text[at]))
         characters++;

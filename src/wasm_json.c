@@ -9,21 +9,21 @@
 
 /* In the order of the enums of reprise.h; "sampler" in the order of sampler_options in wasm.c. */
 EXPORT(page_layout) const char *page_layout(void) {
-    return "{\"version\":\"" RP_VERSION
-           "\",\"check\":" TEXT(RP_KERNELS_CHECK) ","
-                                                  "\"status\":[\"RP_OK\",\"RP_CONTEXT_FULL\",\"RP_ERR_ARGUMENT\",\"RP_"
-                                                  "ERR_FORMAT\",\"RP_ERR_UNSUPPORTED\","
-                                                  "\"RP_ERR_MEMORY\",\"RP_ERR_IO\"],"
-                                                  "\"state\":[\"header\",\"vocabulary\",\"weights\",\"ready\"],"
-                                                  "\"isa\":[\"best\",\"scalar\",\"simd128\",\"relaxed\"],"
-                                                  "\"kv\":[\"f16\",\"f32\",\"q8_0\"],"
-                                                  "\"step\":[\"done\",\"more\",\"wait\"],"
-                                                  "\"sampler\":[\"temperature\",\"topK\",\"topP\",\"minP\","
-                                                  "\"typicalP\",\"repeatPenalty\",\"presencePenalty\","
-                                                  "\"frequencyPenalty\",\"penaltyLast\",\"dryMultiplier\",\"dryBase\","
-                                                  "\"dryAllowed\",\"dryLast\",\"mirostatTau\","
-                                                  "\"mirostatEta\",\"seedLow\",\"seedHigh\"],"
-                                                  "\"tokenize\":{\"special\":1,\"bos\":2,\"guarded\":4}}";
+    return "{\"version\":\"" RP_VERSION "\",\"check\":" TEXT(
+        RP_KERNELS_CHECK) ","
+                          "\"status\":[\"RP_OK\",\"RP_CONTEXT_FULL\",\"RP_ERR_ARGUMENT\",\"RP_"
+                          "ERR_FORMAT\",\"RP_ERR_UNSUPPORTED\","
+                          "\"RP_ERR_MEMORY\",\"RP_ERR_IO\"],"
+                          "\"state\":[\"header\",\"vocabulary\",\"weights\",\"ready\"],"
+                          "\"isa\":[\"best\",\"scalar\",\"simd128\",\"relaxed\"],"
+                          "\"kv\":[\"f16\",\"f32\",\"q8_0\"],"
+                          "\"step\":[\"done\",\"more\",\"wait\"],"
+                          "\"sampler\":[\"temperature\",\"topK\",\"topP\",\"minP\","
+                          "\"typicalP\",\"repeatPenalty\",\"presencePenalty\","
+                          "\"frequencyPenalty\",\"penaltyLast\",\"dryMultiplier\",\"dryBase\","
+                          "\"dryAllowed\",\"dryLast\",\"mirostatTau\","
+                          "\"mirostatEta\",\"seedLow\",\"seedHigh\"],"
+                          "\"tokenize\":{\"special\":1,\"bos\":2,\"guarded\":4,\"continues\":8}}";
 }
 
 /* ---- A growing text ------------------------------------------------------------------------------------ */

@@ -160,6 +160,8 @@ TEST(sentencepiece) {
     CHECK_TEXT(ids("<s><s>b", RP_TOKENIZE_BOS | RP_TOKENIZE_SPECIAL), "1 1 9");
     CHECK_TEXT(ids("b<s>", RP_TOKENIZE_BOS | RP_TOKENIZE_SPECIAL), "1 9 1");
     CHECK_TEXT(ids("b</s>c<unk>", RP_TOKENIZE_SPECIAL), "9 2 5 7 0");
+    CHECK_TEXT(ids("bcb", RP_TOKENIZE_CONTINUES), "11"); /* no space is put first */
+    CHECK_TEXT(ids("b</s>b", RP_TOKENIZE_CONTINUES | RP_TOKENIZE_SPECIAL), "6 2 9");
     close_file();
 }
 

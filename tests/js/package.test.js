@@ -286,6 +286,14 @@ test('a context that is full stops or shifts', async () => {
   }, { context: 64, sessions: 2 });
 });
 
+test('text that is appended in parts is one text', async () => {
+  await withModel(async (model) => {
+    const session = model.session();
+    for (const part of ['Once upo', 'n a', ' time', ',']) await session.append(part);
+    assert.is((await model.detokenize(await session.ids())).trim(), 'Once upon a time,');
+  });
+});
+
 test('tokens, logits and embeddings', async () => {
   await withModel(async (model) => {
     const ids = await model.tokenize(PROMPT, { bos: true });
