@@ -76,7 +76,7 @@ single: wasm ## write build/reprise-story.html: one file that opens by double-cl
 	@node web/tools/single.js build/reprise-story.html
 site: wasm $(SMOLLM2) ## write build/site: the demo for any static host
 	@node web/tools/copy.js build/site
-screenshots: wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## take the pictures of the demo again, with Chromium
+screenshots: wasm tools-pictures $(SMOLLM2) tests/node_modules/.package-lock.json ## take the pictures of the demo again, with Chromium
 	@node web/tools/screenshots.js
 
 .PHONY: test
@@ -124,10 +124,10 @@ clean: ## remove what was built here
 	@rm -rf build js/wasm js/lazy
 
 # Tools. Asked for on every run (milliseconds), so that a fresh machine never meets a stale stamp.
-.PHONY: tools-native tools-wasm tools-check tools-models tools-browsers
+.PHONY: tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures
 tools-%:
 	@src/toolchain.sh $*
-tools-native tools-wasm tools-check tools-models tools-browsers:
+tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures:
 	@src/toolchain.sh $(@:tools-%=%)
 
 # Programs.

@@ -7,6 +7,7 @@
 #   src/toolchain.sh check     native and wasm, plus formatter and linter
 #   src/toolchain.sh models    what fetching a model needs
 #   src/toolchain.sh browsers  three engines to test in, and what drives and shows them
+#   src/toolchain.sh pictures  browsers, and the fonts of the README's pictures
 #   src/toolchain.sh emcc      prints the emcc to use
 #
 # The private copy is Debian 13's emscripten and binaryen, unpacked into the user's cache: Debian 12's own are
@@ -158,6 +159,7 @@ case ${1:-} in
     check) native && wasm && packages clang-format-$llvm clang-tidy-$llvm ;;
     models) packages python3-pip ;;
     browsers) browsers ;;
+    pictures) browsers && packages fonts-inter fonts-urw-base35 ;;
     emcc) emcc_path ;;
-    *) die "usage: src/toolchain.sh native|wasm|check|models|browsers|emcc" ;;
+    *) die "usage: src/toolchain.sh native|wasm|check|models|browsers|pictures|emcc" ;;
 esac
