@@ -2,45 +2,33 @@
 // but the reason of an AbortSignal.
 
 export class RepriseError extends Error {
+  code = ''
   /** @param {string} message @param {Record<string, unknown>} [fields] */
   constructor(message, fields) {
     super(message)
     Object.assign(this, fields)
   }
-  get code() {
-    return ''
-  }
 }
 export class ArgumentError extends RepriseError {
-  get code() {
-    return 'RP_ERR_ARGUMENT'
-  }
+  code = 'RP_ERR_ARGUMENT'
 }
 export class FormatError extends RepriseError {
-  get code() {
-    return 'RP_ERR_FORMAT'
-  }
+  code = 'RP_ERR_FORMAT'
 }
 export class UnsupportedError extends RepriseError {
-  get code() {
-    return 'RP_ERR_UNSUPPORTED'
-  }
+  code = 'RP_ERR_UNSUPPORTED'
 }
 export class MemoryError extends RepriseError {
-  bytesNeeded = 0
+  code = 'RP_ERR_MEMORY'
+  bytesNeeded
   /** @param {string} message @param {{ bytesNeeded?: number }} [fields] */
   constructor(message, fields) {
     super(message)
     this.bytesNeeded = fields?.bytesNeeded ?? 0
   }
-  get code() {
-    return 'RP_ERR_MEMORY'
-  }
 }
 export class IOError extends RepriseError {
-  get code() {
-    return 'RP_ERR_IO'
-  }
+  code = 'RP_ERR_IO'
 }
 
 /** @type {Record<string, typeof RepriseError>} */

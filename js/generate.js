@@ -1,7 +1,7 @@
 // One generation, in the worker: prompt, prefill by steps, and the loop that draws tokens. Every step is short, and between steps
 // the worker hears of aborts. The KV cache is made to follow the conversation's ids, so that whatever was computed before is
 // reused.
-import { ArgumentError, MemoryError } from './errors.js'
+import { ArgumentError } from './errors.js'
 import { Sampler, Text } from './engine-session.js'
 import { pacer } from './time.js'
 
@@ -212,13 +212,4 @@ export class Generation {
     this.#text += rest
     if (rest) await this.#task.item({ text: rest, tokens: [] })
   }
-}
-
-/** @param {LoadedModel} model @param {number} open */
-export function checkSessions(model, open) {
-  const { sessions = 1, sessionBytes, memory } = model.plan
-  if (open < sessions) return
-  const bytesNeeded = memory + sessionBytes
-  throw new MemoryError(`a session more than the ${sessions} that were planned needs ${bytesNeeded} bytes in all: ` +
-    `load with sessions: ${open + 1}`, { bytesNeeded })
 }

@@ -86,7 +86,6 @@ export class LoadedModel {
   arrived = new Signal() // weights came, or will not
   /** @type {Promise<void>} settles when all bytes are there and verified */
   ready = Promise.resolve()
-  isReady = false
   lastByteAt = 0
   verified = false
   /** @type {string[] | undefined} spellings of control tokens, once a conversation asks for them */
@@ -182,7 +181,6 @@ async function feedRest(model, source, loaded, iterator, progress) {
     source.close()
   }
   model.verified = source.verified
-  model.isReady = true
   model.arrived.fire()
   progress({ phase: 'ready', loaded, total: info.fileBytes, fromCache: source.fromCache })
 }

@@ -16,12 +16,6 @@ function forWorker({ context, kvType, sessions, sequences, adapters, spare, memo
   return { ...counts, kvType, integrity, cache, wasm }
 }
 
-/** Runs the action unless the signal fires before. @template T @param {AbortSignal | undefined} signal @param {() => Promise<T>} action */
-async function unlessAborted(signal, action) {
-  signal?.throwIfAborted()
-  return action()
-}
-
 export class Model extends EventTarget {
   /** @type {import('./channel.js').Channel} */
   #channel
@@ -51,19 +45,18 @@ export class Model extends EventTarget {
 
   /** @param {any} source @param {any} options */
   static async plan(source, { signal, workerUrl, hub, ...options } = {}) {
-    return unlessAborted(signal, async () => {
-      const worker = forWorker(options)
-      const { spec, on } = await describe(source, hub)
-      /** @type {import('./channel.js').Channel | undefined} */
-      let channel
-      try {
-        channel = await connect(workerUrl, {}, signal)
-        return await channel.call('plan', { spec, options: worker }, { signal, on })
-      } finally {
-        channel?.close(new ArgumentError('the plan is made'))
-        on.leave?.(undefined)
-      }
-    })
+    signal?.throwIfAborted()
+    const worker = forWorker(options)
+    const { spec, on } = await describe(source, hub)
+    /** @type {import('./channel.js').Channel | undefined} */
+    let channel
+    try {
+      channel = await connect(workerUrl, {}, signal)
+      return await channel.call('plan', { spec, options: worker }, { signal, on })
+    } finally {
+      channel?.close(new ArgumentError('the plan is made'))
+      on.leave?.(undefined)
+    }
   }
 
   /** @param {any} source @param {any} options */
@@ -117,8 +110,7 @@ export class Model extends EventTarget {
   /** @param {any} options */
   session(options = {}) {
     const chat = options.chat ?? (this.info.chat || !!options.chatTemplate)
-    const session = new Session(this, this.#channel, ++this.#lastSession, chat)
-    this.#sessions.set(this.#lastSession, session)
+    const session = this.adoptSession(chat)
     session.open({ ...options, chat })
     return session
   }

@@ -1,7 +1,6 @@
 // The worker: one model, its sessions, and the calls that the page makes (model.js, session.js). Knows both sides: messages here,
 // the engine there.
-import { ArgumentError } from './errors.js'
-import { checkSessions } from './generate.js'
+import { ArgumentError, MemoryError } from './errors.js'
 import { loadModel, planModel } from './loader.js'
 import { serve } from './serve.js'
 import { WorkerSession } from './session-worker.js'
@@ -41,6 +40,15 @@ function find(id) {
 }
 
 const memory = () => model?.engine.memory.buffer.byteLength ?? 0
+
+/** @param {import('./loader.js').LoadedModel} model @param {number} open */
+function checkSessions(model, open) {
+  const { sessions = 1, sessionBytes, memory } = model.plan
+  if (open < sessions) return
+  const bytesNeeded = memory + sessionBytes
+  throw new MemoryError(`a session more than the ${sessions} that were planned needs ${bytesNeeded} bytes in all: ` +
+    `load with sessions: ${open + 1}`, { bytesNeeded })
+}
 
 /** @param {number} id @param {any} options */
 function makeSession(id, options) {
