@@ -57,7 +57,7 @@ export PROMPT
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf or smollm2 and PROMPT="..."

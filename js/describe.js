@@ -1,6 +1,6 @@
 // What a caller passed as a source, as something that can be sent to the worker. What can be read only here (streams, buffers) is
 // pulled by the worker piece by piece.
-import { ArgumentError } from './errors.js'
+import { ArgumentError, IOError } from './errors.js'
 
 const PIECE_BYTES = 1 << 20
 const inNode = !!globalThis.process?.versions?.node
@@ -43,7 +43,7 @@ async function describeUrl(url) {
   try {
     return describeBlob(await openAsBlob(url))
   } catch (error) {
-    throw new ArgumentError(`${url.pathname}: ${/** @type {Error} */ (error).message}`)
+    throw new IOError(`${url.pathname} cannot be opened: ${/** @type {Error} */ (error).message}`, { url: url.href })
   }
 }
 

@@ -45,7 +45,9 @@ each('the examples in HTML run', async ({ browser, server }) => {
   for (const [i, { name, code }] of examples.entries()) {
     server.put(`/example/html${i}.html`, `<!doctype html><html lang="en"><meta charset="utf-8"><title>Example</title>\n${code}`);
     const page = await browser.page(`${server.url}/example/html${i}.html`);
-    await page.until(() => [...document.querySelectorAll('*')].some((one) => one.localName.startsWith('reprise-') && one.matches(':defined')));
+    const tags = [...code.matchAll(/<([a-z]+-[a-z-]+)/g)].map(([, tag]) => tag);
+    assert.ok(tags.length > 0, name);
+    await page.until((tags) => tags.every((tag) => customElements.get(tag) && document.querySelector(tag)), tags);
     assert.is(page.logs.filter(({ type }) => type === 'pageerror').length, 0, `${name}\n${page.said()}`);
     await page.close();
   }

@@ -329,6 +329,7 @@ test('wrong values are named', async () => {
   for (const [options, message] of [[{ context: -1 }, /context/], [{ kvType: 'q4' }, /kvType/], [{ context: 'x' }, /context/],
     [{ context: 2 ** 32 + 5 }, /context/], [{ sessions: 1.5 }, /sessions/]])
     await rejects(Model.load(bytes, options), ArgumentError, message);
+  await rejects(Model.load('/nothing.gguf'), IOError, /nothing.gguf cannot be opened/);
   for (const source of [undefined, 3, {}, 'http://[']) await rejects(Model.load(source), ArgumentError);
 });
 
