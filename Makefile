@@ -17,12 +17,14 @@ EMCC = $(eval EMCC := $$(shell src/toolchain.sh emcc))$(EMCC)
 
 # The variants of the engine. Each has its objects in build/obj/VARIANT.
 NATIVE := native asan fuzz
-FLAGS_native := -O3 -DRP_HAVE_SIMD128
-FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DRP_HAVE_SIMD128
+WASM := scalar simd128 relaxed
+FLAGS_native := -O3 -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
+FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
 FLAGS_fuzz := $(FLAGS_asan) -fsanitize=fuzzer-no-link
 FLAGS_scalar := -O3
 # Whoever has SIMD in the browser has these two as well.
 FLAGS_simd128 := -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint -DRP_HAVE_SIMD128
+FLAGS_relaxed := $(FLAGS_simd128) -mrelaxed-simd -DRP_HAVE_RELAXED
 # Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c. Not
 # in the scalar build, whose kernels take weights apart with quant.c.
 small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/%,$1),,$(if $(filter src/quant.c src/base.c,$1),-Os,-Oz))
@@ -42,7 +44,8 @@ C_TOOLS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/tools/*.c)) # programs th
 FORMATTED := $(filter-out %_tables.h,$(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/c/tools/*.c)) # tables are generated
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
 
-engine_scalar := $(filter-out src/kernels/%simd128.c src/kernels/simd128%.c,$(ENGINE))
+engine_simd128 := $(filter-out src/kernels/relaxed%,$(ENGINE))
+engine_scalar := $(filter-out src/kernels/simd128%,$(engine_simd128))
 objects = $(patsubst %.c,build/obj/$1/%.o,$2)
 engine = $(call objects,$1,$(or $(engine_$1),$(ENGINE)))
 program = $(call engine,$1) $(call objects,$1,$(filter-out $2,$(CLI)))
@@ -66,7 +69,7 @@ run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf o
 .PHONY: native asan wasm
 native: build/native/reprise ## the terminal program for this machine
 asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
-wasm: $(foreach v,scalar simd128,js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) js/lazy/.done ## the WebAssembly builds
+wasm: $(foreach v,$(WASM),js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) js/lazy/.done ## the WebAssembly builds
 
 .PHONY: serve single site screenshots
 PORT := 8000
@@ -103,10 +106,10 @@ bench: native wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## time us b
 	@node tests/bench/compare.js $(ROUNDS)
 bench-page: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
 	@node tests/bench/page.js $(ROUNDS)
-bench-kernels: build/bench/native/kernels build/bench/simd128/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly
+bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly
 	@build/bench/native/kernels
 	@# The figures are too short for V8's second compiler: without --no-liftoff its first, slow one is measured.
-	@node --no-liftoff tests/js/lib/run-wasm.js build/bench/simd128/kernels.wasm
+	@node --no-liftoff tests/js/lib/run-wasm.js build/bench/relaxed/kernels.wasm
 
 .PHONY: models
 models: $(SMOLLM2) ## fetch SmolLM2-135M-Instruct into build/models/
@@ -137,8 +140,7 @@ build/native/reprise build/asan/reprise: build/%/reprise:
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(CC) $(FLAGS_$*) $^ -lm -o $@
 
-js/wasm/reprise-scalar.wasm: $(call program,scalar,src/cli/host_native.c)
-js/wasm/reprise-simd128.wasm: $(call program,simd128,src/cli/host_native.c)
+$(foreach v,$(WASM),$(eval js/wasm/reprise-$v.wasm: $(call program,$v,src/cli/host_native.c)))
 js/wasm/reprise-%.wasm:
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(EMCC) $(FLAGS_$*) $(WASM_LINK) $^ -o $@
@@ -146,8 +148,7 @@ js/wasm/reprise-%.wasm:
 # For pages: no terminal program, and a memory that JavaScript makes, with what rp_model_plan says as its maximum.
 PAGE_LINK := -Oz $(filter-out -O3 -sSTACK_SIZE=% -sINITIAL_HEAP=% -sMALLOC=%,$(WASM_LINK)) -sMALLOC=none -sSTACK_SIZE=32KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
 page = $(filter-out %/choose.o,$(call engine,$1)) $(call objects,$1,$(PAGE))
-js/wasm/page-scalar.wasm: $(call page,scalar)
-js/wasm/page-simd128.wasm: $(call page,simd128)
+$(foreach v,$(WASM),$(eval js/wasm/page-$v.wasm: $(call page,$v)))
 js/wasm/page-%.wasm:
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(EMCC) $(FLAGS_$*) $(PAGE_LINK) $^ -o $@
@@ -155,7 +156,7 @@ js/wasm/page-%.wasm:
 # C tests and fuzzers: engine objects without the terminal program, so that they bring their own main.
 .PHONY: c-tests fuzzers
 c-tests: $(foreach v,native asan,$(C_TESTS:%=build/tests/$v/%) $(C_TOOLS:%=build/tests/$v/%)) \
-	$(foreach v,scalar simd128,$(WASM_TESTS:%=build/tests/$v/%.wasm))
+	$(foreach v,$(WASM),$(WASM_TESTS:%=build/tests/$v/%.wasm))
 fuzzers: $(FUZZERS:%=build/fuzz/%)
 
 define native_test
@@ -169,14 +170,14 @@ build/tests/$1/%.wasm: build/obj/$1/tests/c/%.o $(call engine,$1)
 	@$$(EMCC) $$(FLAGS_$1) $$(WASM_LINK) $$^ -o $$@
 endef
 $(foreach v,native asan,$(eval $(call native_test,$v)))
-$(foreach v,scalar simd128,$(eval $(call wasm_test,$v)))
+$(foreach v,$(WASM),$(eval $(call wasm_test,$v)))
 
 build/bench/native/%: build/obj/native/tests/bench/%.o $(call engine,native)
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(CC) $(FLAGS_native) $^ -lm -o $@
-build/bench/simd128/%.wasm: build/obj/simd128/tests/bench/%.o $(call engine,simd128)
+build/bench/relaxed/%.wasm: build/obj/relaxed/tests/bench/%.o $(call engine,relaxed)
 	@mkdir -p $(@D) && echo "  LD    $@"
-	@$(EMCC) $(FLAGS_simd128) $(WASM_LINK) $^ -o $@
+	@$(EMCC) $(FLAGS_relaxed) $(WASM_LINK) $^ -o $@
 
 build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call engine,fuzz)
 	@mkdir -p $(@D) && echo "  LD    $@"
@@ -186,16 +187,16 @@ build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call engine,fuzz)
 define native_object
 build/obj/$1/%.o: %.c Makefile | tools-native
 	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
-	@$$(CC) $$(CFLAGS) -Werror $$(FLAGS_$1) $$(if $$(findstring simd128,$$<),$$(SIMD_NATIVE)) -c $$< -o $$@
+	@$$(CC) $$(CFLAGS) -Werror $$(FLAGS_$1) $$(if $$(filter src/kernels/simd128% src/kernels/relaxed%,$$<),$$(SIMD_NATIVE)) -c $$< -o $$@
 endef
 # Not -Werror: the emcc on somebody's PATH may know warnings that clang-19 does not.
 define wasm_object
 build/obj/$1/%.o: %.c Makefile | tools-wasm
 	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
-	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $(if $(filter simd128,$1),$$(call small,$$<)) -c $$< -o $$@
+	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $(if $(filter-out scalar,$1),$$(call small,$$<)) -c $$< -o $$@
 endef
 $(foreach v,$(NATIVE),$(eval $(call native_object,$v)))
-$(foreach v,scalar simd128,$(eval $(call wasm_object,$v)))
+$(foreach v,$(WASM),$(eval $(call wasm_object,$v)))
 .SECONDARY:
 -include $(shell find build/obj -name '*.d' 2>/dev/null)
 

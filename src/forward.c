@@ -7,60 +7,140 @@
 
 #include <string.h>
 
-/* out (count, stride) = matrix times act. */
-static void multiply(const rp_session *s, const rp_matrix *w, const rp_act *act, size_t count, float *out,
-                     size_t stride) {
+/* A visit, or the head, of some positions, as the stages see it; all of them share this. Position t stands in row first + t of
+ * the wave's x, cosines and sines, and in row t of everything else. */
+typedef struct pass {
+    rp_session *s;
+    const rp_visit *visit;
+    size_t first, count;
+    rp_session *const *owners; /* of each position, where they belong to several sequences; NULL: all are s's own */
+    const float *norm, *post_norm, *bias;
+} pass;
+
+static rp_session *owner(const pass *p, size_t t) {
+    return p->owners ? p->owners[t] : p->s;
+}
+
+static size_t position(const pass *p, size_t t) {
+    return p->owners ? p->owners[t]->length : p->s->length + p->first + t;
+}
+
+static float *x_row(const rp_session *s, size_t row) {
+    return s->x + row * s->model->config.dim;
+}
+
+/* ---- Products ------------------------------------------------------------------------------------------ */
+
+/* Matrices that are multiplied with the same activations, as one range of groups. */
+typedef struct products {
+    const rp_session *s;
+    size_t count, matrices;
+    const rp_matrix *matrix[3];
+    float *out[3];
+    size_t stride[3];
+} products;
+
+static size_t groups_of(const rp_matrix *w) {
+    return (w->rows + RP_ROWS - 1) / RP_ROWS;
+}
+
+/* out = groups first..last-1 of the matrix times the session's activations. */
+static void multiply_groups(const rp_session *s, const rp_matrix *w, size_t first, size_t last, size_t count, float *out,
+                            size_t stride) {
     rp_matmul job = {.weights = w->data,
+                     .group_bytes = (size_t)rp_group_bytes(w->type, w->columns),
                      .columns = w->columns,
-                     .first = 0,
-                     .last = (w->rows + RP_ROWS - 1) / RP_ROWS,
-                     .act = act,
+                     .first = first,
+                     .last = last,
+                     .act = &s->act,
                      .tokens = count,
                      .out = out,
                      .stride = stride};
     s->model->kernels->matmul[w->type](&job);
 }
 
-/* Quantizes `count` rows of n floats into the session's activations. */
-static const rp_act *quantize(rp_session *s, const float *x, size_t n, size_t stride, size_t count) {
-    s->act.padded = rp_round_up(n, RP_TILE);
-    for (size_t t = 0; t < count; t++)
-        s->model->kernels->quantize(x + t * stride, n, &s->act, t);
-    return &s->act;
-}
-
-/* The positions that a step computes: rows first.. of the wave's x, cosines and sines, rows 0.. of everything else. */
-typedef struct rows {
-    size_t first, count;
-} rows;
-
-static float *x_row(const rp_session *s, size_t row) {
-    return s->x + row * s->model->config.dim;
-}
-
-static const rp_act *norm_and_quantize(rp_session *s, const float *weight, rows r) {
-    const rp_config *c = &s->model->config;
-    for (size_t t = 0; t < r.count; t++)
-        s->model->kernels->rms_norm(s->h + t * s->dim_stride, x_row(s, r.first + t), weight, c->dim, c->norm_eps);
-    return quantize(s, s->h, c->dim, s->dim_stride, r.count);
-}
-
-static void add_bias(const rp_session *s, float *x, const float *bias, size_t n, size_t stride, size_t count) {
-    if (bias)
-        for (size_t t = 0; t < count; t++)
-            s->model->kernels->add(x + t * stride, bias, n);
-}
-
-/* x += h, after the norm that some architectures put there. */
-static void add_to_residual(rp_session *s, const float *post_norm, rows r) {
-    const rp_config *c = &s->model->config;
-    for (size_t t = 0; t < r.count; t++) {
-        float *h = s->h + t * s->dim_stride;
-        if (post_norm)
-            s->model->kernels->rms_norm(h, h, post_norm, c->dim, c->norm_eps);
-        s->model->kernels->add(x_row(s, r.first + t), h, c->dim);
+static void do_products(void *user, size_t first, size_t last, size_t thread) {
+    const products *p = user;
+    (void)thread;
+    for (size_t i = 0, start = 0; i < p->matrices; i++) {
+        size_t end = start + groups_of(p->matrix[i]);
+        if (first < end && last > start)
+            multiply_groups(p->s, p->matrix[i], RP_MAX(first, start) - start, RP_MIN(last, end) - start, p->count,
+                            p->out[i], p->stride[i]);
+        start = end;
     }
 }
+
+/* Ranges that are small enough for threads to end together, and large enough not to be noticed. */
+static size_t grain_of(const rp_session *s, size_t items) {
+    return RP_MAX(items / (4 * (size_t)s->options.threads), 1);
+}
+
+static void run(const rp_session *s, size_t items, rp_pool_work *work, void *user) {
+    rp_pool_run(s->model->pool, items, grain_of(s, items), work, user);
+}
+
+static void multiply(const products *p) {
+    size_t groups = 0;
+    for (size_t i = 0; i < p->matrices; i++)
+        groups += groups_of(p->matrix[i]);
+    run(p->s, groups, do_products, (void *)p);
+}
+
+/* One row after another; too little for several threads when it is one row. */
+static void each_row(pass *p, rp_pool_work *work) {
+    run(p->s, p->count, work, p);
+}
+
+/* Row t of the activations from n floats. */
+static void quantize(const rp_session *s, const float *x, size_t n, size_t t) {
+    s->model->kernels->quantize(x, n, &s->act, t);
+}
+
+static void norm_row(const pass *p, const float *norm, size_t t) {
+    const rp_session *s = p->s;
+    const rp_config *c = &s->model->config;
+    float *h = s->h + t * s->dim_stride;
+    s->model->kernels->rms_norm(h, x_row(s, p->first + t), norm, c->dim, c->norm_eps);
+    quantize(s, h, c->dim, t);
+}
+
+static void do_norm(void *user, size_t first, size_t last, size_t thread) {
+    const pass *p = user;
+    (void)thread;
+    for (size_t t = first; t < last; t++)
+        norm_row(p, p->norm, t);
+}
+
+static void norm_and_quantize(pass *p, const float *norm) {
+    p->norm = norm;
+    p->s->act.padded = rp_round_up(p->s->model->config.dim, RP_TILE);
+    each_row(p, do_norm);
+}
+
+/* x += h, with a bias before and the norm that some architectures put there. */
+static void do_residual(void *user, size_t first, size_t last, size_t thread) {
+    const pass *p = user;
+    const rp_session *s = p->s;
+    const rp_config *c = &s->model->config;
+    (void)thread;
+    for (size_t t = first; t < last; t++) {
+        float *h = s->h + t * s->dim_stride;
+        if (p->bias)
+            s->model->kernels->add(h, p->bias, c->dim);
+        if (p->post_norm)
+            s->model->kernels->rms_norm(h, h, p->post_norm, c->dim, c->norm_eps);
+        s->model->kernels->add(x_row(s, p->first + t), h, c->dim);
+    }
+}
+
+static void add_to_residual(pass *p, const float *bias, const float *post_norm) {
+    p->bias = bias;
+    p->post_norm = post_norm;
+    each_row(p, do_residual);
+}
+
+/* ---- Attention ----------------------------------------------------------------------------------------- */
 
 static void rotate(const rp_config *c, float *head, const float *cosine, const float *sine) {
     size_t pairs = c->rope_dims / 2;
@@ -72,120 +152,220 @@ static void rotate(const rp_config *c, float *head, const float *cosine, const f
     }
 }
 
-/* Norm and rotation of `heads` heads of one token, in place; `row` is the wave's. */
-static void shape_heads(const rp_session *s, uint32_t block, float *x, uint32_t heads, const float *norm, size_t row) {
+/* Bias, norm and rotation of head `index` of position t, in place. */
+static void shape_head(const pass *p, float *head, size_t index, const float *bias, const float *norm, size_t t) {
+    const rp_session *s = p->s;
     const rp_config *c = &s->model->config;
-    size_t local = rp_block_slides(c, block), pairs = c->rope_dims / 2;
-    for (uint32_t h = 0; h < heads; h++) {
-        float *head = x + (size_t)h * c->head_dim;
-        if (norm)
-            s->model->kernels->rms_norm(head, head, norm, c->head_dim, c->norm_eps);
-        if (rp_block_rotates(c, block))
-            rotate(c, head, s->cosine[local] + row * pairs, s->sine[local] + row * pairs);
+    size_t local = rp_block_slides(c, p->visit->attn), at = (p->first + t) * (c->rope_dims / 2);
+    if (bias)
+        s->model->kernels->add(head, bias + index * c->head_dim, c->head_dim);
+    if (norm)
+        s->model->kernels->rms_norm(head, head, norm, c->head_dim, c->norm_eps);
+    if (rp_block_rotates(c, p->visit->attn))
+        rotate(c, head, s->cosine[local] + at, s->sine[local] + at);
+}
+
+/* The queries' heads, then the keys' and values', which are stored. */
+static void do_heads(void *user, size_t first, size_t last, size_t thread) {
+    const pass *p = user;
+    const rp_session *s = p->s;
+    const rp_config *c = &s->model->config;
+    const rp_block *b = &s->model->blocks[p->visit->attn];
+    size_t slot = (size_t)p->visit->slot;
+    (void)thread;
+    for (size_t h = first; h < last; h++)
+        for (size_t t = 0; t < p->count; t++) {
+            if (h < c->heads) {
+                shape_head(p, s->q + t * s->q_stride + h * c->head_dim, h, b->q_bias, b->q_norm, t);
+                continue;
+            }
+            size_t kv = h - c->heads;
+            float *key = s->k + t * s->kv_stride + kv * c->head_dim, *value = s->v + t * s->kv_stride + kv * c->head_dim;
+            shape_head(p, key, kv, b->k_bias, b->k_norm, t);
+            if (b->v_bias)
+                s->model->kernels->add(value, b->v_bias + kv * c->head_dim, c->head_dim);
+            rp_kv_store_key(&owner(p, t)->kv, slot, kv, position(p, t), key);
+            rp_kv_store_value(&owner(p, t)->kv, slot, kv, position(p, t), value);
+        }
+}
+
+/* Some positions' heads that share a KV head, over the positions that each sees: rows of `scores` are the queries, position after
+ * position and head after head. */
+typedef struct tile {
+    const rp_attention *own; /* this thread's */
+    const rp_kv *kv;
+    size_t slot, head;
+    size_t queries;
+    size_t start, end; /* positions that any of them sees, multiples of 32 */
+} tile;
+
+/* scores = queries times keys. Two or more queries in all are rounded up to fours, which products take at once. */
+static void score(const rp_kernels *kernels, const tile *a) {
+    size_t group_bytes = (size_t)rp_group_bytes(rp_kv_matrix_type(a->kv), a->kv->width);
+    rp_matmul job = {.weights = rp_kv_keys(a->kv, a->slot, a->head) + a->start / RP_ROWS * group_bytes,
+                     .group_bytes = group_bytes,
+                     .columns = a->kv->width,
+                     .last = (a->end - a->start) / RP_ROWS,
+                     .act = &a->own->query,
+                     .tokens = a->queries,
+                     .out = a->own->scores,
+                     .stride = a->own->score_stride};
+    kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
+}
+
+/* answer (queries, width) = scores times values. */
+static void mix(const rp_kernels *kernels, const tile *a) {
+    const uint8_t *values = rp_kv_values(a->kv, a->slot, a->head);
+    const rp_act weights = {.values = a->own->scores, .padded = a->own->score_stride};
+    rp_matmul job = {.weights = values + a->start * RP_ROWS * rp_type_traits[rp_kv_matrix_type(a->kv)].block_bytes,
+                     .group_bytes = rp_kv_value_stride(a->kv),
+                     .columns = a->end - a->start,
+                     .last = a->kv->width / RP_ROWS,
+                     .act = &weights,
+                     .tokens = a->queries,
+                     .out = a->own->answer,
+                     .stride = a->kv->width};
+    if (a->kv->type != RP_KV_Q8_0) {
+        kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
+        return;
+    }
+    for (size_t strip = 0; strip < a->kv->width / RP_TILE; strip++) {
+        rp_mix part = {.strip = values + strip * rp_kv_value_stride(a->kv) + a->start / RP_TILE * RP_MIX_TILE_BYTES,
+                       .tiles = (a->end - a->start) / RP_TILE,
+                       .weights = a->own->scores,
+                       .weight_stride = a->own->score_stride,
+                       .queries = a->queries,
+                       .out = a->own->answer + strip * RP_TILE,
+                       .stride = a->kv->width};
+        kernels->mix_q8_0(&part);
     }
 }
 
-/* Start of the rows of one KV head: keys (part 0) or values (part 1) of a slot. */
-static uint8_t *kv_rows(const rp_session *s, uint32_t slot, uint32_t part, uint32_t head) {
-    size_t heads = s->model->config.kv_heads;
-    return s->kv + (((size_t)slot * 2 + part) * heads + head) * s->options.context * s->kv_row_bytes;
+/* The first position that one at `position` sees. */
+static size_t sees_from(const pass *p, size_t position) {
+    const rp_config *c = &p->s->model->config;
+    return rp_block_slides(c, p->visit->attn) && position + 1 > c->window ? position + 1 - c->window : 0;
 }
 
-static void store_kv(rp_session *s, uint32_t slot, uint32_t part, const float *x, size_t position) {
-    const rp_config *c = &s->model->config;
-    for (uint32_t h = 0; h < c->kv_heads; h++) {
-        memcpy(s->row, x + (size_t)h * c->head_dim, c->head_dim * sizeof *x); /* the padding stays zero */
-        s->model->kernels->kv_store[s->options.kv_type](kv_rows(s, slot, part, h) + position * s->kv_row_bytes, s->row,
-                                                        s->width);
-    }
-}
-
-/* One token's heads over the positions up to its own. */
-static void attend(rp_session *s, const rp_visit *visit, const float *q, size_t position, float *mixed) {
+/* Positions t..t+count-1 of one sequence, KV head `head`. */
+static void attend(const pass *p, size_t head, size_t t, size_t count, size_t thread) {
+    const rp_session *s = p->s;
     const rp_config *c = &s->model->config;
     const rp_kernels *kernels = s->model->kernels;
-    size_t group = c->heads / c->kv_heads;
-    for (uint32_t h = 0; h < c->heads; h++)
-        memcpy(s->query + h * s->width, q + (size_t)h * c->head_dim, c->head_dim * sizeof *q);
-    bool slides = rp_block_slides(c, visit->attn);
-    rp_attention job = {.heads = group,
-                        .first = slides && position + 1 > c->window ? position + 1 - c->window : 0,
-                        .last = position + 1,
-                        .scale = c->attention_scale,
-                        .scores = s->scores,
-                        .score_stride = s->score_stride,
-                        .q_act = &s->query_act};
-    for (uint32_t kv = 0; kv < c->kv_heads; kv++) {
-        job.k = (rp_kv_rows){kv_rows(s, (uint32_t)visit->slot, 0, kv), s->kv_row_bytes, s->width};
-        job.v = (rp_kv_rows){kv_rows(s, (uint32_t)visit->slot, 1, kv), s->kv_row_bytes, s->width};
-        job.q = s->query + kv * group * s->width;
-        job.out = s->answer + kv * group * s->width;
-        if (s->options.kv_type == RP_KV_Q8_0)
-            for (size_t h = 0; h < group; h++)
-                kernels->quantize(job.q + h * s->width, s->width, &s->query_act, h);
-        kernels->kv_scores[s->options.kv_type](&job);
-        for (size_t h = 0; h < group; h++)
-            kernels->softmax(s->scores + h * s->score_stride, job.last - job.first);
-        kernels->kv_mix[s->options.kv_type](&job);
+    size_t group = c->heads / c->kv_heads, width = c->head_dim, offset = head * group * width;
+    tile a = {.own = &s->attention[thread], .kv = &owner(p, t)->kv, .slot = (size_t)p->visit->slot, .head = head};
+    a.queries = count * group;
+    a.start = sees_from(p, position(p, t)) / RP_TILE * RP_TILE;
+    a.end = rp_round_up(position(p, t) + count, RP_TILE);
+    for (size_t i = 0; i < a.queries; i++)
+        kernels->quantize(s->q + (t + i / group) * s->q_stride + offset + i % group * width, width, &a.own->query, i);
+    score(kernels, &a);
+    for (size_t i = 0; i < a.queries; i++) {
+        size_t last = position(p, t) + i / group + 1 - a.start;
+        size_t first = sees_from(p, position(p, t) + i / group);
+        float *scores = a.own->scores + i * a.own->score_stride;
+        first -= RP_MIN(first, a.start);
+        memset(scores, 0, first * sizeof *scores);
+        memset(scores + last, 0, (a.end - a.start - last) * sizeof *scores);
+        kernels->softmax(scores + first, last - first, c->attention_scale);
     }
-    for (uint32_t h = 0; h < c->heads; h++)
-        memcpy(mixed + (size_t)h * c->head_dim, s->answer + h * s->width, c->head_dim * sizeof *mixed);
+    mix(kernels, &a);
+    for (size_t i = 0; i < a.queries; i++)
+        memcpy(s->mixed + (t + i / group) * s->q_stride + offset + i % group * width, a.own->answer + i * a.kv->width,
+               width * sizeof(float));
 }
 
-static void attention(rp_session *s, const rp_visit *visit, rows r) {
-    const rp_config *c = &s->model->config;
-    const rp_block *b = &s->model->blocks[visit->attn];
-    size_t q_width = (size_t)c->heads * c->head_dim, kv_width = (size_t)c->kv_heads * c->head_dim;
-    size_t position = s->length + r.first;
-    const rp_act *act = norm_and_quantize(s, b->attn_norm, r);
-    multiply(s, &b->q, act, r.count, s->q, s->q_stride);
-    add_bias(s, s->q, b->q_bias, q_width, s->q_stride, r.count);
-    if (visit->writes) {
-        multiply(s, &b->k, act, r.count, s->k, s->kv_stride);
-        multiply(s, &b->v, act, r.count, s->v, s->kv_stride);
-        add_bias(s, s->k, b->k_bias, kv_width, s->kv_stride, r.count);
-        add_bias(s, s->v, b->v_bias, kv_width, s->kv_stride, r.count);
-    }
-    for (size_t t = 0; t < r.count; t++) {
-        shape_heads(s, visit->attn, s->q + t * s->q_stride, c->heads, b->q_norm, r.first + t);
-        if (!visit->writes)
-            continue;
-        shape_heads(s, visit->attn, s->k + t * s->kv_stride, c->kv_heads, b->k_norm, r.first + t);
-        store_kv(s, (uint32_t)visit->slot, 0, s->k + t * s->kv_stride, position + t);
-        store_kv(s, (uint32_t)visit->slot, 1, s->v + t * s->kv_stride, position + t);
-    }
-    for (size_t t = 0; t < r.count; t++)
-        attend(s, visit, s->q + t * s->q_stride, position + t, s->mixed + t * s->q_stride);
-    act = quantize(s, s->mixed, q_width, s->q_stride, r.count);
-    multiply(s, &b->o, act, r.count, s->h, s->dim_stride);
-    add_bias(s, s->h, b->o_bias, c->dim, s->dim_stride, r.count);
-    add_to_residual(s, b->attn_post_norm, r);
+/* Positions that are attended at once. */
+static size_t attended(const pass *p) {
+    return p->owners ? 1 : RP_MIN(p->count, RP_ATTENDED);
 }
 
-static void feed_forward(rp_session *s, const rp_visit *visit, rows r) {
+static void do_attend(void *user, size_t first, size_t last, size_t thread) {
+    const pass *p = user;
+    size_t heads = p->s->model->config.kv_heads;
+    for (size_t i = first; i < last; i++) {
+        size_t t = i / heads * attended(p);
+        attend(p, i % heads, t, RP_MIN(p->count - t, attended(p)), thread);
+    }
+}
+
+static void do_quantize_mixed(void *user, size_t first, size_t last, size_t thread) {
+    const pass *p = user;
+    const rp_session *s = p->s;
+    (void)thread;
+    for (size_t t = first; t < last; t++)
+        quantize(s, s->mixed + t * s->q_stride, s->model->config.heads * (size_t)s->model->config.head_dim, t);
+}
+
+static void attention(pass *p) {
+    rp_session *s = p->s;
     const rp_config *c = &s->model->config;
-    const rp_block *b = &s->model->blocks[visit->ffn];
-    const rp_act *act = norm_and_quantize(s, b->ffn_norm, r);
-    multiply(s, &b->gate, act, r.count, s->gate, s->ffn_stride);
-    multiply(s, &b->up, act, r.count, s->up, s->ffn_stride);
-    for (size_t t = 0; t < r.count; t++) {
-        float *gate = s->gate + t * s->ffn_stride, *up = s->up + t * s->ffn_stride;
+    const rp_block *b = &s->model->blocks[p->visit->attn];
+    size_t tiles = (p->count + attended(p) - 1) / attended(p);
+    norm_and_quantize(p, b->attn_norm);
+    multiply(&(products){.s = s,
+                         .count = p->count,
+                         .matrices = p->visit->writes ? 3 : 1,
+                         .matrix = {&b->q, &b->k, &b->v},
+                         .out = {s->q, s->k, s->v},
+                         .stride = {s->q_stride, s->kv_stride, s->kv_stride}});
+    run(s, c->heads + (p->visit->writes ? c->kv_heads : 0), do_heads, p);
+    run(s, tiles * c->kv_heads, do_attend, p);
+    s->act.padded = rp_round_up(c->heads * (size_t)c->head_dim, RP_TILE);
+    each_row(p, do_quantize_mixed);
+    multiply(&(products){
+        .s = s, .count = p->count, .matrices = 1, .matrix = {&b->o}, .out = {s->h}, .stride = {s->dim_stride}});
+    add_to_residual(p, b->o_bias, b->attn_post_norm);
+}
+
+/* ---- Feed-forward -------------------------------------------------------------------------------------- */
+
+/* Both products of the same rows, then the activation while they are near. */
+static void do_gate_and_up(void *user, size_t first, size_t last, size_t thread) {
+    const pass *p = user;
+    const rp_session *s = p->s;
+    const rp_config *c = &s->model->config;
+    const rp_block *b = &s->model->blocks[p->visit->ffn];
+    size_t from = first * RP_ROWS, rows = RP_MIN(last * RP_ROWS, c->ffn) - from;
+    (void)thread;
+    multiply_groups(s, &b->gate, first, last, p->count, s->gate, s->ffn_stride);
+    multiply_groups(s, &b->up, first, last, p->count, s->up, s->ffn_stride);
+    for (size_t t = 0; t < p->count; t++) {
+        float *gate = s->gate + t * s->ffn_stride + from, *up = s->up + t * s->ffn_stride + from;
         if (c->activation == RP_GELU)
-            s->model->kernels->gelu_mul(gate, up, c->ffn);
+            s->model->kernels->gelu_mul(gate, up, rows);
         else
-            s->model->kernels->silu_mul(gate, up, c->ffn);
+            s->model->kernels->silu_mul(gate, up, rows);
     }
-    act = quantize(s, s->gate, c->ffn, s->ffn_stride, r.count);
-    multiply(s, &b->down, act, r.count, s->h, s->dim_stride);
-    add_to_residual(s, b->ffn_post_norm, r);
 }
 
-static void embed(rp_session *s, rows r) {
+static void do_quantize_gate(void *user, size_t first, size_t last, size_t thread) {
+    const pass *p = user;
+    const rp_session *s = p->s;
+    (void)thread;
+    for (size_t t = first; t < last; t++)
+        quantize(s, s->gate + t * s->ffn_stride, s->model->config.ffn, t);
+}
+
+static void feed_forward(pass *p) {
+    rp_session *s = p->s;
     const rp_config *c = &s->model->config;
-    const rp_matrix *e = &s->model->embedding;
-    for (size_t row = r.first; row < r.first + r.count; row++) {
-        float *x = x_row(s, row);
-        rp_unpack_row(e->type, c->dim, e->data, (size_t)s->ids[s->length + row], x);
+    const rp_block *b = &s->model->blocks[p->visit->ffn];
+    norm_and_quantize(p, b->ffn_norm);
+    run(s, groups_of(&b->gate), do_gate_and_up, p);
+    s->act.padded = rp_round_up(c->ffn, RP_TILE);
+    each_row(p, do_quantize_gate);
+    multiply(&(products){
+        .s = s, .count = p->count, .matrices = 1, .matrix = {&b->down}, .out = {s->h}, .stride = {s->dim_stride}});
+    add_to_residual(p, NULL, b->ffn_post_norm);
+}
+
+static void embed(const pass *p) {
+    const rp_config *c = &p->s->model->config;
+    const rp_matrix *e = &p->s->model->embedding;
+    for (size_t t = 0; t < p->count; t++) {
+        float *x = x_row(p->s, p->first + t);
+        rp_unpack_row(e->type, c->dim, e->data, (size_t)owner(p, t)->ids[position(p, t)], x);
         for (uint32_t i = 0; c->embedding_scale != 1.0f && i < c->dim; i++)
             x[i] *= c->embedding_scale;
     }
@@ -206,36 +386,42 @@ void rp_forward_prepare(rp_session *s) {
 }
 
 /* Cosines and sines of the positions: the same for every visit. */
-static void turn(rp_session *s, rows r) {
+static void turn(const pass *p) {
+    const rp_session *s = p->s;
     size_t pairs = s->model->config.rope_dims / 2;
     for (size_t local = 0; local < (s->model->config.window ? 2u : 1u); local++)
-        for (size_t row = r.first; row < r.first + r.count; row++)
+        for (size_t t = 0; t < p->count; t++)
             for (size_t i = 0; i < pairs; i++) {
                 double sine, cosine;
-                rp_sincos((double)(s->length + row) * s->rate[local][i], &sine, &cosine);
-                s->cosine[local][row * pairs + i] = (float)cosine;
-                s->sine[local][row * pairs + i] = (float)sine;
+                rp_sincos((double)position(p, t) * s->rate[local][i], &sine, &cosine);
+                s->cosine[local][(p->first + t) * pairs + i] = (float)cosine;
+                s->sine[local][(p->first + t) * pairs + i] = (float)sine;
             }
 }
 
-void rp_forward_visit(rp_session *s, uint32_t index, size_t first, size_t count) {
+void rp_forward_visit(rp_session *s, rp_session *const *owners, uint32_t index, size_t first, size_t count) {
     const rp_model *m = s->model;
-    const rp_visit *visit = &m->program[index];
-    const rows r = {first, count};
+    pass p = {.s = s, .visit = &m->program[index], .first = first, .count = count, .owners = owners};
     if (index == 0) {
-        embed(s, r);
-        turn(s, r);
+        embed(&p);
+        turn(&p);
     }
-    if (visit->slot >= 0)
-        attention(s, visit, r);
-    feed_forward(s, visit, r);
-    for (size_t row = first; visit->norm_after && row < first + count; row++)
+    if (p.visit->slot >= 0)
+        attention(&p);
+    feed_forward(&p);
+    for (size_t row = first; p.visit->norm_after && row < first + count; row++)
         m->kernels->rms_norm(x_row(s, row), x_row(s, row), m->output_norm, m->config.dim, m->config.norm_eps);
 }
 
 void rp_forward_head(rp_session *s, size_t first, size_t count) {
-    const rp_act *act = norm_and_quantize(s, s->model->output_norm, (rows){first, count});
-    multiply(s, &s->model->head, act, count, s->logits, s->vocab_stride);
+    pass p = {.s = s, .first = first, .count = count};
+    norm_and_quantize(&p, s->model->output_norm);
+    multiply(&(products){.s = s,
+                         .count = count,
+                         .matrices = 1,
+                         .matrix = {&s->model->head},
+                         .out = {s->logits},
+                         .stride = {s->vocab_stride}});
 }
 
 void rp_forward_pool(rp_session *s, size_t count) {

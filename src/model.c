@@ -224,7 +224,7 @@ void rp_model_memory(const rp_model *m, uint64_t *bytes_now, uint64_t *bytes_pea
 rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_plan *plan, rp_error *err) {
     if (m->state < RP_LOAD_WEIGHTS)
         return rp_fail(err, RP_ERR_ARGUMENT, "a plan needs the whole header of a model");
-    rp_session_options session = {options->context, options->kv_type, options->chunk};
+    rp_session_options session = {options->context, options->kv_type, options->chunk, options->threads};
     RP_TRY(rp_session_defaults(m, &session, err));
     uint64_t scratch, kv, sessions = RP_MAX(options->sessions, 1), sequences = RP_MAX(options->sequences, 1);
     bool fits = rp_session_bytes(m, &session, &scratch, &kv);
@@ -232,7 +232,7 @@ rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_pl
         .weights = m->weight_bytes,
         .vocabulary = m->header_memory,
         .adapters = options->adapter_bytes,
-        .kv_per_token = kv / session.context,
+        .kv_per_token = kv / rp_round_up(session.context, RP_TILE),
         .context = session.context,
         .isa = m->kernels->isa,
     };

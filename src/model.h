@@ -5,6 +5,7 @@
 
 #include "gguf.h"
 #include "kernels/kernels.h"
+#include "pool.h"
 #include "quant.h"
 #include "tokenizer.h"
 
@@ -86,6 +87,7 @@ typedef struct rp_place {
 struct rp_model {
     rp_memory memory;
     const rp_kernels *kernels;
+    rp_pool *pool; /* the caller's; NULL: one thread */
     bool vocabulary_only;
     rp_load_state state;
     rp_gguf *gguf;

@@ -181,15 +181,19 @@ static void store_u16(uint8_t *p, uint16_t value) {
     p[1] = (uint8_t)(value >> 8);
 }
 
+void rp_store_row_q8_0(uint8_t *plane, size_t r, const int8_t codes[RP_TILE]) {
+    for (size_t t = 0; t < 8; t++)
+        for (size_t k = 0; k < 4; k++)
+            plane[32 * t + 16 * (r / 4) + 8 * (k & 1) + 2 * (r % 4) + k / 2] = (uint8_t)codes[4 * t + k];
+}
+
 /* One plane of a tile: bits from..from+bits-1 of the codes of rows 0-7. Columns 4t + k, as in quant.h. */
 static void write_plane(int bits, int from, const uint8_t *const codes[RP_ROWS], uint8_t *plane) {
     uint32_t mask = in_each_byte((1u << bits) - 1);
     switch (bits) {
     case 8:
-        for (int t = 0; t < 8; t++)
-            for (int r = 0; r < RP_ROWS; r++)
-                for (int k = 0; k < 4; k++)
-                    plane[32 * t + 16 * (r / 4) + 8 * (k & 1) + 2 * (r % 4) + k / 2] = codes[r][4 * t + k];
+        for (size_t r = 0; r < RP_ROWS; r++)
+            rp_store_row_q8_0(plane, r, (const int8_t *)codes[r]);
         return;
     case 4:
         for (int t = 0; t < 8; t++)

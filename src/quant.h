@@ -108,6 +108,9 @@ uint64_t rp_group_bytes(rp_type type, uint64_t columns);
 /* Lays out `count` (1 to 8) rows of a file, one after another at `rows`, as one group at `group`. */
 void rp_pack_group(rp_type type, size_t columns, const uint8_t *rows, size_t count, uint8_t *group);
 
+/* Puts one row of 32 signed codes into the plane of a Q8_0 tile. */
+void rp_store_row_q8_0(uint8_t *plane, size_t r, const int8_t codes[RP_TILE]);
+
 /* One tile's codes, zero point subtracted (or looked up): codes[row][column]. */
 void rp_unpack_codes(rp_type type, const uint8_t *tile, int8_t codes[RP_ROWS][RP_TILE]);
 /* Sub-scale and sub-minimum of a row in a tile; 1 and 1 where the type has none. */

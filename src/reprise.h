@@ -116,6 +116,7 @@ typedef struct rp_plan_options {
     uint32_t sessions;      /* 0: one */
     uint32_t sequences;     /* KV caches a session holds; 0: one */
     uint64_t adapter_bytes; /* adapters to be loaded beside the model */
+    uint32_t threads;       /* that share a forward pass; 0: one */
 } rp_plan_options;
 
 /* All in bytes. total is the sum of the four parts before it. */
@@ -177,6 +178,7 @@ typedef struct rp_session_options {
     uint32_t context; /* as in rp_plan_options */
     rp_kv_type kv_type;
     uint32_t chunk;
+    uint32_t threads; /* that may share its forward pass, 1 to 16; 0: one */
 } rp_session_options;
 
 /* A KV cache and scratch for one sequence. The model must outlive it. The caller owns *session. Allowed from

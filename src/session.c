@@ -4,11 +4,16 @@
 
 #include <string.h>
 
+enum { KV_LAYOUT = 2 }; /* of kv.h: a saved state of another one is of no use */
+
 rp_status rp_session_defaults(const rp_model *m, rp_session_options *o, rp_error *err) {
     if (!o->context)
         o->context = RP_MIN(RP_DEFAULT_CONTEXT, m->config.context);
     if (!o->chunk)
         o->chunk = RP_DEFAULT_CHUNK;
+    o->threads = RP_MAX(o->threads, 1);
+    if (o->threads > RP_MAX_THREADS)
+        return rp_fail(err, RP_ERR_ARGUMENT, "%u threads, want 1 to %d", o->threads, RP_MAX_THREADS);
     o->chunk = RP_MIN(o->chunk, o->context);
     if (o->context > 1 << 24)
         return rp_fail(err, RP_ERR_ARGUMENT, "context is %u positions, want 1 to 16777216", o->context);
@@ -29,24 +34,41 @@ static void *carve(const rp_session *s, uint64_t *used, uint64_t count, size_t s
 static void carve_act(const rp_session *s, rp_act *act, uint64_t *used, uint64_t rows, uint64_t columns) {
     act->padded = (size_t)rp_round_up(columns, RP_TILE);
     act->q = carve(s, used, rows * act->padded, sizeof *act->q);
+    act->pairs = carve(s, used, rows * act->padded, sizeof *act->pairs);
     act->scale = carve(s, used, rows * (act->padded / RP_TILE), sizeof *act->scale);
     act->sums = carve(s, used, rows * (act->padded / 16), sizeof *act->sums);
     act->values = carve(s, used, rows * act->padded, sizeof *act->values);
+}
+
+/* Of thread `index`; only counts when there is no scratch yet. */
+static void lay_out_attention(rp_session *s, uint32_t index, uint64_t *used) {
+    uint64_t queries = (uint64_t)RP_MIN(RP_ATTENDED, s->options.chunk) * (s->model->config.heads / s->model->config.kv_heads);
+    rp_attention a = {.score_stride = s->kv.positions};
+    carve_act(s, &a.query, used, queries, s->kv.width);
+    a.scores = carve(s, used, queries * a.score_stride, sizeof(float));
+    a.answer = carve(s, used, queries * s->kv.width, sizeof(float));
+    if (s->scratch)
+        s->attention[index] = a;
 }
 
 /* Lays out the scratch; returns its size. Dimensions are below 2^20 and heads below 2^12 (model_config.c), T and W are
  * at most 2^12 and the context 2^24, so that no product reaches 2^64. */
 static uint64_t lay_out(rp_session *s) {
     const rp_config *c = &s->model->config;
-    uint64_t used = 0, T = s->options.chunk, W = rp_session_wave(&s->options), group = c->heads / c->kv_heads;
+    uint64_t used = 0, T = s->options.chunk, W = rp_session_wave(&s->options);
     uint64_t q_width = (uint64_t)c->heads * c->head_dim, kv_width = (uint64_t)c->kv_heads * c->head_dim;
-    s->width = (size_t)rp_round_up(c->head_dim, 8);
-    s->kv_row_bytes = rp_kv_row_bytes(s->options.kv_type, s->width);
+    s->kv = (rp_kv){.type = s->options.kv_type,
+                    .head_dim = c->head_dim,
+                    .width = rp_kv_width(s->options.kv_type, c->head_dim),
+                    .positions = (size_t)rp_round_up(s->options.context, RP_TILE),
+                    .heads = c->kv_heads,
+                    .slots = s->model->slots,
+                    .kernels = s->model->kernels,
+                    .bytes = s->kv.bytes};
     s->dim_stride = (size_t)rp_round_up(c->dim, RP_ROWS);
     s->q_stride = (size_t)rp_round_up(q_width, RP_ROWS);
     s->kv_stride = (size_t)rp_round_up(kv_width, RP_ROWS);
     s->ffn_stride = (size_t)rp_round_up(c->ffn, RP_ROWS);
-    s->score_stride = (size_t)rp_round_up(s->options.context, 4);
     s->vocab_stride = (size_t)rp_round_up(c->vocab, RP_ROWS);
     s->ids = carve(s, &used, s->options.context, sizeof *s->ids);
     s->x = carve(s, &used, W * c->dim, sizeof(float));
@@ -57,10 +79,6 @@ static uint64_t lay_out(rp_session *s) {
     s->mixed = carve(s, &used, T * s->q_stride, sizeof(float));
     s->gate = carve(s, &used, T * s->ffn_stride, sizeof(float));
     s->up = carve(s, &used, T * s->ffn_stride, sizeof(float));
-    s->query = carve(s, &used, c->heads * s->width, sizeof(float));
-    s->answer = carve(s, &used, c->heads * s->width, sizeof(float));
-    s->row = carve(s, &used, s->width, sizeof(float));
-    s->scores = carve(s, &used, group * s->score_stride, sizeof(float));
     s->logits = carve(s, &used, RP_LOGIT_ROWS * s->vocab_stride, sizeof(float));
     s->pooled = carve(s, &used, c->dim, sizeof(float));
     for (size_t i = 0; i < 2; i++) {
@@ -69,14 +87,16 @@ static uint64_t lay_out(rp_session *s) {
         s->sine[i] = carve(s, &used, W * (c->rope_dims / 2), sizeof(float));
     }
     carve_act(s, &s->act, &used, RP_MAX(T, RP_LOGIT_ROWS), RP_MAX(RP_MAX(c->dim, c->ffn), q_width));
-    carve_act(s, &s->query_act, &used, group, s->width);
+    s->attention = carve(s, &used, s->options.threads, sizeof *s->attention);
+    for (uint32_t i = 0; i < s->options.threads; i++)
+        lay_out_attention(s, i, &used);
     return used;
 }
 
 bool rp_session_bytes(const rp_model *m, const rp_session_options *options, uint64_t *scratch, uint64_t *kv) {
     rp_session s = {.model = m, .options = *options};
     *scratch = lay_out(&s) + sizeof s;
-    return rp_mul((uint64_t)m->slots * 2 * m->config.kv_heads, s.kv_row_bytes, kv) && rp_mul(*kv, options->context, kv);
+    return rp_kv_bytes(&s.kv, kv);
 }
 
 rp_status rp_session_open(rp_session **out, const rp_model *m, const rp_session_options *options, rp_error *err) {
@@ -98,8 +118,8 @@ rp_status rp_session_open(rp_session **out, const rp_model *m, const rp_session_
     s->scratch_bytes = scratch - sizeof *s;
     s->kv_bytes = kv;
     s->scratch = rp_alloc(memory, (size_t)s->scratch_bytes, 1, "scratch", err);
-    s->kv = s->scratch ? rp_alloc_raw(memory, (size_t)kv, 1, "KV cache", err) : NULL;
-    if (!s->kv) {
+    s->kv.bytes = s->scratch ? rp_alloc_raw(memory, (size_t)kv, 1, "KV cache", err) : NULL;
+    if (!s->kv.bytes) {
         rp_session_close(s);
         return err->status;
     }
@@ -112,7 +132,7 @@ void rp_session_close(rp_session *s) {
     if (!s)
         return;
     rp_memory *memory = rp_model_memory_of(s->model);
-    rp_release(memory, s->kv, (size_t)s->kv_bytes, 1);
+    rp_release(memory, s->kv.bytes, (size_t)s->kv_bytes, 1);
     rp_release(memory, s->scratch, (size_t)s->scratch_bytes, 1);
     rp_release(memory, s, 1, sizeof *s);
 }
@@ -138,10 +158,6 @@ rp_status rp_session_rewind(rp_session *s, size_t length, rp_error *err) {
     return RP_OK;
 }
 
-static size_t kv_heads_of(const rp_session *s) {
-    return (size_t)s->model->slots * 2 * s->model->config.kv_heads;
-}
-
 static bool belong_together(const rp_session *a, const rp_session *b) {
     if (a->model == b->model)
         return a->options.kv_type == b->options.kv_type;
@@ -158,10 +174,12 @@ rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, 
     if (length > s->options.context)
         return rp_fail(err, RP_CONTEXT_FULL, "%llu positions do not fit, the context is %u", (unsigned long long)length,
                        s->options.context);
-    size_t to_stride = s->options.context * s->kv_row_bytes, from_stride = from->options.context * s->kv_row_bytes;
     rp_session_cancel(s);
-    for (size_t i = 0; s != from && i < kv_heads_of(s); i++)
-        memcpy(s->kv + i * to_stride, from->kv + i * from_stride, length * s->kv_row_bytes);
+    for (size_t i = 0; s != from && i < rp_kv_strips(&s->kv); i++) {
+        size_t bytes;
+        const uint8_t *strip = rp_kv_strip(&from->kv, i, length, &bytes);
+        memcpy(rp_kv_strip(&s->kv, i, length, &bytes), strip, bytes);
+    }
     memmove(s->ids, from->ids, length * sizeof *s->ids);
     s->length = length;
     s->has_logits = false;
@@ -169,15 +187,14 @@ rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, 
 }
 
 size_t rp_session_state_regions(const rp_session *s) {
-    return kv_heads_of(s);
+    return rp_kv_strips(&s->kv);
 }
 
 void *rp_session_state_region(rp_session *s, size_t index, size_t length, size_t *bytes) {
     *bytes = 0;
-    if (index >= kv_heads_of(s) || length > s->options.context)
+    if (index >= rp_kv_strips(&s->kv) || length > s->options.context)
         return NULL;
-    *bytes = length * s->kv_row_bytes;
-    return s->kv + index * s->options.context * s->kv_row_bytes;
+    return rp_kv_strip(&s->kv, index, length, bytes);
 }
 
 rp_status rp_session_adopt(rp_session *s, const int32_t *ids, size_t length, rp_error *err) {
@@ -193,7 +210,7 @@ uint64_t rp_session_key(const rp_session *s) {
     const rp_model *m = s->model;
     if (m->state != RP_LOAD_READY)
         return 0;
-    uint64_t hash = m->fingerprint;
+    uint64_t hash = m->fingerprint ^ KV_LAYOUT;
     hash = rp_hash_bytes(hash, &m->config, sizeof m->config);
     hash = rp_hash_bytes(hash, m->program, m->visits * sizeof *m->program);
     return rp_hash_bytes(hash, &s->options.kv_type, sizeof s->options.kv_type);

@@ -4,7 +4,18 @@
 #ifndef RP_SESSION_H
 #define RP_SESSION_H
 
+#include "kv.h"
 #include "model.h"
+
+enum { RP_ATTENDED = 8 }; /* positions whose attention is computed at once: they read keys and values together */
+
+/* What one thread needs for attention: RP_ATTENDED positions' heads that share a KV head are its queries. */
+typedef struct rp_attention {
+    rp_act query;  /* (queries, head_dim) */
+    float *scores; /* (queries, score_stride) */
+    float *answer; /* (queries, width) */
+    size_t score_stride;
+} rp_attention;
 
 struct rp_session {
     const rp_model *model;
@@ -21,9 +32,8 @@ struct rp_session {
     bool pools;                 /* the mean of all positions is wanted instead of logits */
     bool has_rates;
 
-    uint8_t *kv; /* (slots, 2: keys and values, kv_heads, context, kv_row_bytes) */
+    rp_kv kv;
     uint64_t kv_bytes;
-    size_t kv_row_bytes, width; /* of one head's row; head_dim rounded up to 8 */
 
     void *scratch;
     uint64_t scratch_bytes;
@@ -32,22 +42,20 @@ struct rp_session {
     float *q, *k, *v;           /* (T, q_stride), (T, kv_stride) */
     float *mixed;               /* (T, q_stride): heads' outputs side by side */
     float *gate, *up;           /* (T, ffn_stride) */
-    float *query, *answer;      /* (heads, width): one token's heads, padded */
-    float *row;                 /* (width): one head's key or value, padded */
-    float *scores;              /* (heads of a group, score_stride) */
     float *logits;              /* (RP_LOGIT_ROWS, vocab_stride) */
     float *pooled;              /* (dim): sum, at last mean, over positions */
     double *rate[2];            /* (rope_dims / 2): radians a position; [1] for sliding-window blocks */
     float *cosine[2], *sine[2]; /* (W, rope_dims / 2) */
     rp_act act;                 /* (T, widest input) */
-    rp_act query_act;           /* (heads of a group, width) */
-    size_t dim_stride, q_stride, kv_stride, ffn_stride, score_stride, vocab_stride;
+    rp_attention *attention;    /* (threads) */
+    size_t dim_stride, q_stride, kv_stride, ffn_stride, vocab_stride;
 };
 
 /* forward.c: runs one visit for `count` (at most T) positions of the wave, from its first-th on; they stand at
  * session->length + first. The first visit also embeds their ids, every one that writes a KV slot stores their rows. Reads
- * nothing that depends on how ids are split into calls, waves or chunks. */
-void rp_forward_visit(rp_session *session, uint32_t visit, size_t first, size_t count);
+ * nothing that depends on how ids are split into calls, waves or chunks. With `owners`, position t is the one that comes next
+ * in that session, whose ids and KV cache are used; everything else is the first's. */
+void rp_forward_visit(rp_session *session, rp_session *const *owners, uint32_t visit, size_t first, size_t count);
 /* forward.c: logits of `count` (at most RP_LOGIT_ROWS) rows of x that went through all visits, from the first-th on. */
 void rp_forward_head(rp_session *session, size_t first, size_t count);
 /* forward.c: adds the first `count` rows of x, after the output norm, to session->pooled. */

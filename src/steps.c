@@ -28,7 +28,7 @@ static size_t step_visit(rp_session *s) {
     size_t count = RP_MIN(s->wave - s->at, s->options.chunk);
     if (!s->has_rates)
         rp_forward_prepare(s);
-    rp_forward_visit(s, s->visit, s->at, count);
+    rp_forward_visit(s, NULL, s->visit, s->at, count);
     s->visit_done = s->visit;
     s->at += count;
     if (s->at < s->wave)

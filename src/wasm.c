@@ -30,7 +30,9 @@ static void *page_malloc(page *p, size_t count, size_t size, const char *what) {
 #ifdef __wasm__
 /* In place of kernels/choose.c: the best table, and nothing of the others is linked. */
 const rp_kernels *rp_kernels_for(rp_isa isa) {
-#ifdef RP_HAVE_SIMD128
+#if defined RP_HAVE_RELAXED
+    const rp_kernels *kernels = &rp_kernels_relaxed;
+#elif defined RP_HAVE_SIMD128
     const rp_kernels *kernels = &rp_kernels_simd128;
 #else
     const rp_kernels *kernels = &rp_kernels_reference;

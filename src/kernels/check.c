@@ -16,9 +16,9 @@ uint32_t rp_kernels_check(const rp_kernels *kernels) {
     static const rp_type types[] = {RP_F32, RP_Q4_0, RP_Q8_0};
     uint8_t rows[RP_ROWS * COLUMNS * 4] __attribute__((aligned(16))), group[sizeof rows] __attribute__((aligned(16)));
     float x[COLUMNS], values[COLUMNS], scale[COLUMNS / RP_TILE], out[RP_ROWS];
-    int16_t q[COLUMNS];
-    int32_t sums[COLUMNS / 16];
-    rp_act act = {q, scale, sums, values, COLUMNS};
+    int8_t q[COLUMNS];
+    int16_t pairs[COLUMNS], sums[COLUMNS / 16];
+    rp_act act = {q, pairs, scale, sums, values, COLUMNS};
     uint64_t state = 1, hash = RP_HASH_START;
     for (size_t i = 0; i < RP_COUNT(types); i++) {
         size_t row_bytes = (size_t)rp_row_file_bytes(types[i], COLUMNS), block = rp_type_traits[types[i]].block_bytes;
@@ -34,12 +34,12 @@ uint32_t rp_kernels_check(const rp_kernels *kernels) {
         rp_pack_group(types[i], COLUMNS, rows, RP_ROWS, group);
         kernels->quantize(x, COLUMNS, &act, 0);
         rp_matmul job = {
-            .weights = group, .columns = COLUMNS, .last = 1, .act = &act, .tokens = 1, .out = out, .stride = RP_ROWS};
+            .weights = group, .group_bytes = 0, .columns = COLUMNS, .last = 1, .act = &act, .tokens = 1, .out = out, .stride = RP_ROWS};
         kernels->matmul[types[i]](&job);
         hash = rp_hash_bytes(hash, out, sizeof out);
         kernels->rms_norm(values, x, x, COLUMNS - 1, 1e-5f);
         kernels->silu_mul(values, x, COLUMNS - 1);
-        kernels->softmax(x, COLUMNS - 1);
+        kernels->softmax(x, COLUMNS - 1, 1.0f);
         hash = rp_hash_bytes(hash, x, sizeof x);
         hash = rp_hash_bytes(hash, values, (COLUMNS - 1) * sizeof *values);
     }

@@ -3,14 +3,16 @@
 #include "kernels.h"
 
 const rp_kernels *rp_kernels_for(rp_isa isa) {
-    switch (isa) {
-    case RP_ISA_SCALAR: return &rp_kernels_reference;
-#ifdef RP_HAVE_SIMD128
-    case RP_ISA_BEST:
-    case RP_ISA_SIMD128: return &rp_kernels_simd128;
-#else
-    case RP_ISA_BEST: return &rp_kernels_reference;
+    const rp_kernels *tables[] = {
+#ifdef RP_HAVE_RELAXED
+        &rp_kernels_relaxed,
 #endif
-    default: return NULL;
-    }
+#ifdef RP_HAVE_SIMD128
+        &rp_kernels_simd128,
+#endif
+        &rp_kernels_reference};
+    for (size_t i = 0; i < RP_COUNT(tables); i++)
+        if (isa == RP_ISA_BEST || isa == tables[i]->isa)
+            return tables[i];
+    return NULL;
 }

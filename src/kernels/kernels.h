@@ -9,15 +9,16 @@
 
 #include "../quant.h"
 
-/* Activations, quantized: value = q * scale, q in -127..127, one scale for 32 columns. q is kept in 16 bits and, within
- * four columns, in the order 0 2 1 3, which is what the weights' layout wants side by side. `values` holds the
- * row as it was, in column order: float weights are multiplied with that, since 8 bits would cost precision and save nothing.
- * Rows (one a token) follow each other at the given strides. */
+/* Activations, quantized: value = q * scale, q in -127..127, one scale for 32 columns. `pairs` holds q in 16 bits and, within
+ * four columns, in the order 0 2 1 3: what kernels without dots of bytes want side by side. `values` holds the row as it
+ * was: float weights are multiplied with that, since 8 bits would cost precision and save nothing. Rows (one a token)
+ * follow each other at the given strides. */
 typedef struct rp_act {
-    int16_t *q;    /* (tokens, padded) with padded = columns rounded up to 32, zeros there */
-    float *scale;  /* (tokens, padded / 32) */
-    int32_t *sums; /* (tokens, padded / 16): sums of q */
-    float *values; /* (tokens, padded) */
+    int8_t *q;      /* (tokens, padded) with padded = columns rounded up to 32, zeros there */
+    int16_t *pairs; /* (tokens, padded) */
+    float *scale;   /* (tokens, padded / 32) */
+    int16_t *sums;  /* (tokens, padded / 16): sums of q */
+    float *values;  /* (tokens, padded) */
     size_t padded;
 } rp_act;
 
@@ -26,9 +27,11 @@ typedef struct rp_act {
  *   acc += float(sum over subs of sc * (sum of code * q)) * (d * scale)
  *   acc -= float(sum over subs of m * sums) * (min * scale)     for 256-wide types with minimums
  *   acc += float(sums) * (min * scale)                          for 32-wide ones
- * and for float weights, over columns: acc += weight * value. */
+ * and for float weights, over columns: acc += weight * value. Cached keys are such a matrix, one row a position, and so
+ * are cached values in floats, one column a position (kv.h). */
 typedef struct rp_matmul {
     const uint8_t *weights;
+    size_t group_bytes; /* from one group to the next */
     size_t columns;
     size_t first, last; /* groups */
     const rp_act *act;
@@ -37,28 +40,19 @@ typedef struct rp_matmul {
     size_t stride;
 } rp_matmul;
 
-/* One KV head's keys or values for positions 0.. of one sequence: rows of `bytes` each; f32 and f16: values; q8_0: padded
- * int8 values, then one f16 scale for each 32 of them. `width` is head_dim rounded up to 8, zeros there. */
-typedef struct rp_kv_rows {
-    const uint8_t *rows;
-    size_t bytes;
-    size_t width;
-} rp_kv_rows;
-
-/* Attention of `heads` query heads that share one KV head, over positions first..last-1. q: (heads, width) floats.
- * For q8_0 keys the query is quantized as in `quantize`, 32 columns a scale, and dots are integer.
- * scores: (heads, score_stride), score of position p at [p - first]. */
-typedef struct rp_attention {
-    rp_kv_rows k, v;
-    const float *q;
-    const rp_act *q_act; /* the query quantized, tokens = heads; used by q8_0 only */
-    size_t heads;
-    size_t first, last;
-    float scale;
-    float *scores;
-    size_t score_stride;
-    float *out; /* (heads, width) */
-} rp_attention;
+/* Cached values in q8_0, mixed: out[query * stride + i] = sum over positions of weight * value, for the 32 columns i of one
+ * strip (kv.h). Order of sums: over tiles of 32 positions from left to right,
+ *   w[p] = weights[p] * d[p], top = max |w|, q[p] = w[p] * (32767 / top) to nearest even, all 0 if top is below 1e-30
+ *   acc += float(sum of q * code) * (top / 32767)
+ * A w that is no number counts as nothing in the maximum and becomes -32767. */
+typedef struct rp_mix {
+    const uint8_t *strip;
+    size_t tiles;
+    const float *weights; /* (queries, weight_stride) with 32 * tiles of them used */
+    size_t weight_stride, queries;
+    float *out;
+    size_t stride;
+} rp_mix;
 
 typedef struct rp_kernels {
     const char *name;
@@ -79,24 +73,17 @@ typedef struct rp_kernels {
     /* gate[i] = gelu(gate[i]) * up[i], the tanh form: x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) */
     void (*gelu_mul)(float *gate, const float *up, size_t n);
 
-    /* Stores `width` floats as one KV row. */
-    void (*kv_store[3])(uint8_t *row, const float *x, size_t width);
-    /* scores = scale * (q . k). Float keys: lane i % 8 sums its products in order, then m_j = l_j + l_(j+4) and
-     * (m0 + m2) + (m1 + m3). q8_0: acc += float(integer dot of 32) * (scale of q * scale of k), left to right. */
-    void (*kv_scores[3])(const rp_attention *job);
-    /* out = sum over positions, in order, of scores * v, lane by lane; q8_0: (score * scale of v) * value. */
-    void (*kv_mix[3])(const rp_attention *job);
-    /* x = exp(x - max) / sum, the sum as in rms_norm; multiplied by 1 / sum. */
-    void (*softmax)(float *x, size_t n);
+    /* x = exp(scale * (x - max)) / sum, the sum as in rms_norm; multiplied by 1 / sum. scale is above 0. */
+    void (*softmax)(float *x, size_t n, float scale);
+    void (*mix_q8_0)(const rp_mix *job);
 } rp_kernels;
 
 extern const rp_kernels rp_kernels_reference;
-/* Stores are a thousandth of a token's work: every table uses the reference's. */
-void rp_kv_store_f32(uint8_t *row, const float *x, size_t width);
-void rp_kv_store_f16(uint8_t *row, const float *x, size_t width);
-void rp_kv_store_q8_0(uint8_t *row, const float *x, size_t width);
 #ifdef RP_HAVE_SIMD128
 extern const rp_kernels rp_kernels_simd128;
+#endif
+#ifdef RP_HAVE_RELAXED
+extern const rp_kernels rp_kernels_relaxed;
 #endif
 
 /* The table for an instruction set, or NULL when this build has none. RP_ISA_BEST gives the fastest one. */
@@ -106,13 +93,15 @@ const rp_kernels *rp_kernels_for(rp_isa isa);
 uint32_t rp_kernels_check(const rp_kernels *kernels);
 #define RP_KERNELS_CHECK 2981320302
 
-/* Place of column c within a row of rp_act.q. */
+/* Place of column c within a row of rp_act.pairs. */
 static inline size_t rp_act_place(size_t c) {
     return (c & ~(size_t)3) + (c & 1) * 2 + (c >> 1 & 1);
 }
-/* Bytes of one KV row of `width` values. */
-static inline size_t rp_kv_row_bytes(rp_kv_type type, size_t width) {
-    return type == RP_KV_F32 ? width * 4 : type == RP_KV_F16 ? width * 2 : width + (width + 31) / 32 * 2;
+
+/* A tile of cached values in q8_0: f16 scales of 32 positions, then codes, two positions side by side. */
+enum { RP_MIX_TILE_BYTES = 2 * RP_TILE + RP_TILE * RP_TILE };
+static inline size_t rp_mix_place(size_t position, size_t column) {
+    return 2 * RP_TILE + position / 2 * 2 * RP_TILE + 2 * column + position % 2;
 }
 
 #endif

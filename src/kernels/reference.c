@@ -12,9 +12,10 @@
 /* ---- Activations --------------------------------------------------------------------------------------- */
 
 static void quantize_reference(const float *x, size_t n, const rp_act *act, size_t token) {
-    int16_t *q = act->q + token * act->padded;
+    int8_t *q = act->q + token * act->padded;
+    int16_t *pairs = act->pairs + token * act->padded;
     float *scale = act->scale + token * (act->padded / RP_TILE);
-    int32_t *sums = act->sums + token * (act->padded / 16);
+    int16_t *sums = act->sums + token * (act->padded / 16);
     float *values = act->values + token * act->padded;
     for (size_t start = 0; start < act->padded; start += RP_TILE) {
         float max = 0.0f;
@@ -32,8 +33,9 @@ static void quantize_reference(const float *x, size_t n, const rp_act *act, size
             v = -127.0f < v ? v : -127.0f;
             v = v < 127.0f ? v : 127.0f;
             v = (v + RP_EXPF_MAGIC) - RP_EXPF_MAGIC;
-            q[rp_act_place(c)] = (int16_t)v;
-            sums[c / 16] += (int16_t)v;
+            q[c] = (int8_t)v;
+            pairs[rp_act_place(c)] = q[c];
+            sums[c / 16] = (int16_t)(sums[c / 16] + q[c]);
         }
     }
 }
@@ -61,12 +63,9 @@ RP_INLINE void unpack_tile(rp_type type, const uint8_t *super, const uint8_t *ti
 
 RP_INLINE void tile_times_token(const rp_traits *t, const tile_rows *tile, const rp_act *act, size_t token,
                                 size_t index, float *acc) {
-    const int16_t *stored = act->q + token * act->padded + index * RP_TILE;
-    const int32_t *sums = act->sums + token * (act->padded / 16) + index * 2;
+    const int8_t *q = act->q + token * act->padded + index * RP_TILE;
+    const int16_t *sums = act->sums + token * (act->padded / 16) + index * 2;
     float scale = act->scale[token * (act->padded / RP_TILE) + index];
-    int16_t q[RP_TILE]; /* in column order */
-    for (size_t c = 0; c < RP_TILE; c++)
-        q[c] = stored[rp_act_place(c)];
     for (size_t r = 0; r < RP_ROWS; r++) {
         int32_t dot[2] = {0, 0};
         for (size_t c = 0; c < 16; c++)
@@ -89,9 +88,9 @@ static void clear_group(const rp_matmul *job, size_t g) {
 
 RP_INLINE void matmul_tiles(const rp_matmul *job, rp_type type) {
     const rp_traits *t = &rp_type_traits[type];
-    size_t tiles = t->columns / RP_TILE, group_bytes = (size_t)rp_group_bytes(type, job->columns);
+    size_t tiles = t->columns / RP_TILE;
     for (size_t g = job->first; g < job->last; g++) {
-        const uint8_t *group = job->weights + g * group_bytes;
+        const uint8_t *group = job->weights + g * job->group_bytes;
         clear_group(job, g);
         for (size_t i = 0; i < job->columns / RP_TILE; i++) {
             const uint8_t *super = group + i / tiles * rp_super_bytes(t);
@@ -112,7 +111,7 @@ RP_INLINE float weight_value(rp_type type, const uint8_t *p) {
 RP_INLINE void matmul_floats(const rp_matmul *job, rp_type type) {
     size_t size = rp_type_traits[type].block_bytes;
     for (size_t g = job->first; g < job->last; g++) {
-        const uint8_t *group = job->weights + g * job->columns * RP_ROWS * size;
+        const uint8_t *group = job->weights + g * job->group_bytes;
         clear_group(job, g);
         for (size_t c = 0; c < job->columns; c++) {
             float weights[RP_ROWS];
@@ -182,13 +181,13 @@ static void gelu_mul_reference(float *gate, const float *up, size_t n) {
     }
 }
 
-static void softmax_reference(float *x, size_t n) {
+static void softmax_reference(float *x, size_t n, float scale) {
     float max = x[0];
     for (size_t i = 1; i < n; i++)
         max = max < x[i] ? x[i] : max;
     float lane[4] = {0, 0, 0, 0};
     for (size_t i = 0; i < n; i++) {
-        x[i] = rp_expf(x[i] - max);
+        x[i] = rp_expf(scale * (x[i] - max));
         lane[i % 4] += x[i];
     }
     float inverse = 1.0f / ((lane[0] + lane[2]) + (lane[1] + lane[3]));
@@ -196,104 +195,44 @@ static void softmax_reference(float *x, size_t n) {
         x[i] *= inverse;
 }
 
-/* ---- KV cache and attention ---------------------------------------------------------------------------- */
+/* ---- Cached values in q8_0 ----------------------------------------------------------------------------- */
 
-void rp_kv_store_f32(uint8_t *row, const float *x, size_t width) {
-    memcpy(row, x, width * sizeof *x);
-}
-
-static void store_u16(uint8_t *p, uint16_t value) {
-    p[0] = (uint8_t)value;
-    p[1] = (uint8_t)(value >> 8);
-}
-
-void rp_kv_store_f16(uint8_t *row, const float *x, size_t width) {
-    for (size_t i = 0; i < width; i++)
-        store_u16(row + 2 * i, rp_f32_to_f16(x[i]));
-}
-
-/* As ggml's q8_0: d = max / 127 rounded to f16, codes from the unrounded one. */
-void rp_kv_store_q8_0(uint8_t *row, const float *x, size_t width) {
-    int16_t q[RP_TILE];
-    float scale, values[RP_TILE];
-    int32_t sums[2];
-    rp_act act = {q, &scale, sums, values, RP_TILE};
-    for (size_t start = 0; start < width; start += RP_TILE) {
-        size_t n = RP_MIN(width - start, RP_TILE);
-        quantize_reference(x + start, n, &act, 0);
-        for (size_t i = 0; i < n; i++)
-            row[start + i] = (uint8_t)q[rp_act_place(i)];
-        store_u16(row + width + start / RP_TILE * 2, rp_f32_to_f16(scale));
+/* One tile's weights times its scales, in 16 bits; returns what a step of them is worth. */
+static float quantize_weights(const float *weights, const uint8_t *tile, int16_t q[RP_TILE]) {
+    float w[RP_TILE], top = 0.0f;
+    for (size_t p = 0; p < RP_TILE; p++) {
+        w[p] = weights[p] * rp_f16_to_f32(rp_load_u16(tile + 2 * p));
+        float magnitude = w[p] < 0.0f ? -w[p] : w[p];
+        top = top < magnitude ? magnitude : top;
     }
-}
-
-RP_INLINE float kv_value(rp_kv_type type, const uint8_t *row, size_t i) {
-    if (type == RP_KV_F32)
-        return rp_f32_from_bits(rp_load_u32(row + 4 * i));
-    if (type == RP_KV_F16)
-        return rp_f16_to_f32(rp_load_u16(row + 2 * i));
-    return (float)(int8_t)row[i];
-}
-
-RP_INLINE float dot_floats(rp_kv_type type, const rp_kv_rows *k, const uint8_t *row, const float *q) {
-    float lane[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    for (size_t i = 0; i < k->width; i++)
-        lane[i % 8] += q[i] * kv_value(type, row, i);
-    float m[4];
-    for (size_t j = 0; j < 4; j++)
-        m[j] = lane[j] + lane[j + 4];
-    return (m[0] + m[2]) + (m[1] + m[3]);
-}
-
-static float dot_q8_0(const rp_kv_rows *k, const uint8_t *row, const rp_act *q, size_t head) {
-    float acc = 0.0f;
-    for (size_t start = 0; start < k->width; start += RP_TILE) {
-        int32_t dot = 0;
-        for (size_t i = start; i < RP_MIN(start + RP_TILE, k->width); i++)
-            dot += (int8_t)row[i] * q->q[head * q->padded + rp_act_place(i)];
-        float d = rp_f16_to_f32(rp_load_u16(row + k->width + start / RP_TILE * 2));
-        acc += (float)dot * (q->scale[head * (q->padded / RP_TILE) + start / RP_TILE] * d);
+    bool zero = top < 1e-30f;
+    float inverse = zero ? 0.0f : 32767.0f / top;
+    for (size_t p = 0; p < RP_TILE; p++) {
+        float v = w[p] * inverse;
+        v = -32767.0f < v ? v : -32767.0f;
+        v = v < 32767.0f ? v : 32767.0f;
+        q[p] = (int16_t)((v + RP_EXPF_MAGIC) - RP_EXPF_MAGIC);
     }
-    return acc;
+    return zero ? 0.0f : top / 32767.0f;
 }
 
-RP_INLINE void kv_scores(const rp_attention *job, rp_kv_type type) {
-    for (size_t h = 0; h < job->heads; h++)
-        for (size_t p = job->first; p < job->last; p++) {
-            const uint8_t *row = job->k.rows + p * job->k.bytes;
-            float dot = type == RP_KV_Q8_0 ? dot_q8_0(&job->k, row, job->q_act, h)
-                                           : dot_floats(type, &job->k, row, job->q + h * job->k.width);
-            job->scores[h * job->score_stride + p - job->first] = job->scale * dot;
-        }
-}
-
-RP_INLINE void kv_mix(const rp_attention *job, rp_kv_type type) {
-    size_t width = job->v.width;
-    memset(job->out, 0, job->heads * width * sizeof(float));
-    for (size_t h = 0; h < job->heads; h++)
-        for (size_t p = job->first; p < job->last; p++) {
-            const uint8_t *row = job->v.rows + p * job->v.bytes;
-            float score = job->scores[h * job->score_stride + p - job->first];
-            for (size_t start = 0; start < width; start += RP_TILE) {
-                float weight = score;
-                if (type == RP_KV_Q8_0)
-                    weight *= rp_f16_to_f32(rp_load_u16(row + width + start / RP_TILE * 2));
-                for (size_t i = start; i < RP_MIN(start + RP_TILE, width); i++)
-                    job->out[h * width + i] += weight * kv_value(type, row, i);
+static void mix_q8_0_reference(const rp_mix *job) {
+    for (size_t query = 0; query < job->queries; query++) {
+        float *out = job->out + query * job->stride;
+        memset(out, 0, RP_TILE * sizeof *out);
+        for (size_t i = 0; i < job->tiles; i++) {
+            const uint8_t *tile = job->strip + i * RP_MIX_TILE_BYTES;
+            int16_t q[RP_TILE];
+            float unit = quantize_weights(job->weights + query * job->weight_stride + i * RP_TILE, tile, q);
+            for (size_t c = 0; c < RP_TILE; c++) {
+                int32_t sum = 0;
+                for (size_t p = 0; p < RP_TILE; p++)
+                    sum += q[p] * (int8_t)tile[rp_mix_place(p, c)];
+                out[c] += (float)sum * unit;
             }
         }
-}
-
-#define KV(name, type)                                                                                                 \
-    static void kv_scores_##name##_reference(const rp_attention *job) {                                                \
-        kv_scores(job, type);                                                                                          \
-    }                                                                                                                  \
-    static void kv_mix_##name##_reference(const rp_attention *job) {                                                   \
-        kv_mix(job, type);                                                                                             \
     }
-KV(f32, RP_KV_F32)
-KV(f16, RP_KV_F16)
-KV(q8_0, RP_KV_Q8_0)
+}
 
 const rp_kernels rp_kernels_reference = {
     .name = "scalar",
@@ -321,11 +260,6 @@ const rp_kernels rp_kernels_reference = {
     .add = add_reference,
     .silu_mul = silu_mul_reference,
     .gelu_mul = gelu_mul_reference,
-    .kv_store = {[RP_KV_F32] = rp_kv_store_f32, [RP_KV_F16] = rp_kv_store_f16, [RP_KV_Q8_0] = rp_kv_store_q8_0},
-    .kv_scores = {[RP_KV_F32] = kv_scores_f32_reference,
-                  [RP_KV_F16] = kv_scores_f16_reference,
-                  [RP_KV_Q8_0] = kv_scores_q8_0_reference},
-    .kv_mix =
-        {[RP_KV_F32] = kv_mix_f32_reference, [RP_KV_F16] = kv_mix_f16_reference, [RP_KV_Q8_0] = kv_mix_q8_0_reference},
     .softmax = softmax_reference,
+    .mix_q8_0 = mix_q8_0_reference,
 };

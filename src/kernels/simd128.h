@@ -37,24 +37,45 @@ RP_INLINE void load_f16x8(const uint8_t *p, v128_t out[2]) {
     out[1] = f16_to_f32x4(wasm_i32x4_extend_high_i16x8(halves));
 }
 
-/* rp_expf, operation by operation. */
-RP_INLINE v128_t exp_f32x4(v128_t x) {
-    const v128_t magic = wasm_f32x4_splat(RP_EXPF_MAGIC);
-    v128_t t = wasm_f32x4_add(wasm_f32x4_mul(x, wasm_f32x4_splat(RP_EXPF_LOG2E)), magic);
-    v128_t n = wasm_f32x4_sub(t, magic);
-    v128_t r = wasm_f32x4_sub(x, wasm_f32x4_mul(n, wasm_f32x4_splat(RP_EXPF_LN2_HIGH)));
-    r = wasm_f32x4_sub(r, wasm_f32x4_mul(n, wasm_f32x4_splat(RP_EXPF_LN2_LOW)));
-    v128_t p = wasm_f32x4_add(wasm_f32x4_mul(wasm_f32x4_splat(RP_EXPF_C5), r), wasm_f32x4_splat(RP_EXPF_C4));
-    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C3));
-    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C2));
-    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C1));
-    p = wasm_f32x4_add(wasm_f32x4_mul(p, r), wasm_f32x4_splat(RP_EXPF_C0));
+/* rp_expf's constants, and the operations on them one by one. In locals: see opaque_u16x8. */
+typedef struct exp_constants {
+    v128_t magic, log2e, ln2_high, ln2_low, c[6], one, infinity, highest, lowest;
+} exp_constants;
+
+RP_INLINE v128_t opaque_f32x4(float value) {
+    volatile float hidden = value;
+    return wasm_f32x4_splat(hidden);
+}
+
+RP_INLINE exp_constants load_exp_constants(void) {
+    return (exp_constants){
+        .magic = opaque_f32x4(RP_EXPF_MAGIC),
+        .log2e = opaque_f32x4(RP_EXPF_LOG2E),
+        .ln2_high = opaque_f32x4(RP_EXPF_LN2_HIGH),
+        .ln2_low = opaque_f32x4(RP_EXPF_LN2_LOW),
+        .c = {opaque_f32x4(RP_EXPF_C0), opaque_f32x4(RP_EXPF_C1), opaque_f32x4(RP_EXPF_C2), opaque_f32x4(RP_EXPF_C3),
+              opaque_f32x4(RP_EXPF_C4), opaque_f32x4(RP_EXPF_C5)},
+        .one = opaque_f32x4(1.0f),
+        .infinity = opaque_f32x4(__builtin_inff()),
+        .highest = opaque_f32x4(RP_EXPF_HIGHEST),
+        .lowest = opaque_f32x4(RP_EXPF_LOWEST),
+    };
+}
+
+RP_INLINE v128_t exp_f32x4(v128_t x, const exp_constants *k) {
+    v128_t t = wasm_f32x4_add(wasm_f32x4_mul(x, k->log2e), k->magic);
+    v128_t n = wasm_f32x4_sub(t, k->magic);
+    v128_t r = wasm_f32x4_sub(x, wasm_f32x4_mul(n, k->ln2_high));
+    r = wasm_f32x4_sub(r, wasm_f32x4_mul(n, k->ln2_low));
+    v128_t p = wasm_f32x4_add(wasm_f32x4_mul(k->c[5], r), k->c[4]);
+    for (int i = 3; i >= 0; i--)
+        p = wasm_f32x4_add(wasm_f32x4_mul(p, r), k->c[i]);
     v128_t y = wasm_f32x4_add(wasm_f32x4_mul(p, wasm_f32x4_mul(r, r)), r);
-    y = wasm_f32x4_add(y, wasm_f32x4_splat(1.0f));
+    y = wasm_f32x4_add(y, k->one);
     y = wasm_i32x4_add(y, wasm_i32x4_shl(t, 23));
-    v128_t over = wasm_f32x4_add(x, wasm_i32x4_splat(0x7f800000));
-    y = wasm_v128_bitselect(y, over, wasm_f32x4_le(x, wasm_f32x4_splat(RP_EXPF_HIGHEST)));
-    return wasm_v128_andnot(y, wasm_f32x4_lt(x, wasm_f32x4_splat(RP_EXPF_LOWEST)));
+    v128_t over = wasm_f32x4_add(x, k->infinity);
+    y = wasm_v128_bitselect(y, over, wasm_f32x4_le(x, k->highest));
+    return wasm_v128_andnot(y, wasm_f32x4_lt(x, k->lowest));
 }
 
 /* (l0 + l2) + (l1 + l3): the order in which four lanes are summed everywhere. */
@@ -86,12 +107,14 @@ RP_MATMUL_SIMD128(q6_k)
 RP_MATMUL_SIMD128(iq4_nl)
 RP_MATMUL_SIMD128(iq4_xs)
 
-/* simd128_attention.c */
-void rp_kv_scores_f32_simd128(const rp_attention *job);
-void rp_kv_scores_f16_simd128(const rp_attention *job);
-void rp_kv_scores_q8_0_simd128(const rp_attention *job);
-void rp_kv_mix_f32_simd128(const rp_attention *job);
-void rp_kv_mix_f16_simd128(const rp_attention *job);
-void rp_kv_mix_q8_0_simd128(const rp_attention *job);
+/* simd128_vectors.c */
+void rp_quantize_simd128(const float *x, size_t n, const rp_act *act, size_t token);
+void rp_rms_norm_simd128(float *out, const float *x, const float *weight, size_t n, float eps);
+void rp_add_simd128(float *x, const float *y, size_t n);
+void rp_silu_mul_simd128(float *gate, const float *up, size_t n);
+void rp_gelu_mul_simd128(float *gate, const float *up, size_t n);
+void rp_softmax_simd128(float *x, size_t n, float scale);
+/* simd128_mix.c */
+void rp_mix_q8_0_simd128(const rp_mix *job);
 
 #endif

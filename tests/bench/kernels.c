@@ -76,9 +76,9 @@ static double best_s(const rp_kernels *k, rp_type type, const rp_matmul *job, do
 
 static int bench(double limit) {
     static float x[COLUMNS], scale[TOKENS * COLUMNS / 32], values[TOKENS * COLUMNS], out[TOKENS * ROWS];
-    static int16_t q[TOKENS * COLUMNS];
-    static int32_t sums[TOKENS * COLUMNS / 16];
-    rp_act act = {q, scale, sums, values, COLUMNS};
+    static int8_t q[TOKENS * COLUMNS];
+    static int16_t pairs[TOKENS * COLUMNS], sums[TOKENS * COLUMNS / 16];
+    rp_act act = {q, pairs, scale, sums, values, COLUMNS};
     for (size_t token = 0; token < TOKENS; token++) {
         for (size_t c = 0; c < COLUMNS; c++)
             x[c] = (float)(random_bits() >> 8) / 8388608.0f - 1.0f;
@@ -91,7 +91,8 @@ static int bench(double limit) {
             if (!k)
                 break;
             uint8_t *weights = make_weights((rp_type)i);
-            rp_matmul job = {weights, COLUMNS, 0, ROWS / RP_ROWS, &act, 1, out, ROWS};
+            size_t group_bytes = (size_t)rp_group_bytes((rp_type)i, COLUMNS);
+            rp_matmul job = {weights, group_bytes, COLUMNS, 0, ROWS / RP_ROWS, &act, 1, out, ROWS};
             double one = best_s(k, (rp_type)i, &job, limit);
             job.tokens = TOKENS;
             double many = best_s(k, (rp_type)i, &job, limit);

@@ -89,9 +89,10 @@ static float *copy_floats(const float *x, size_t n) {
 
 static rp_act make_act(size_t tokens, size_t columns) {
     size_t padded = (size_t)rp_round_up(columns, RP_TILE);
-    return (rp_act){.q = buffer(tokens * padded * sizeof(int16_t)),
+    return (rp_act){.q = buffer(tokens * padded),
+                    .pairs = buffer(tokens * padded * sizeof(int16_t)),
                     .scale = buffer(tokens * (padded / 32) * sizeof(float)),
-                    .sums = buffer(tokens * (padded / 16) * sizeof(int32_t)),
+                    .sums = buffer(tokens * (padded / 16) * sizeof(int16_t)),
                     .values = buffer(tokens * padded * sizeof(float)),
                     .padded = padded};
 }
@@ -100,7 +101,8 @@ static rp_act make_act(size_t tokens, size_t columns) {
 
 static void check_same_act(const rp_act *is, const rp_act *want, size_t tokens, const char *table) {
     size_t n = tokens * want->padded;
-    check_same_bytes(is->q, want->q, n * sizeof *is->q, "quantize: q", table);
+    check_same_bytes(is->q, want->q, n, "quantize: q", table);
+    check_same_bytes(is->pairs, want->pairs, n * sizeof *is->pairs, "quantize: pairs", table);
     check_same_bytes(is->sums, want->sums, n / 16 * sizeof *is->sums, "quantize: sums", table);
     check_same_floats(is->scale, want->scale, n / 32, "quantize: scale", table);
     check_same_floats(is->values, want->values, n, "quantize: values", table);
@@ -125,7 +127,7 @@ static void try_quantize(size_t n, act_fill fill) {
     }
     add_to_hash(want.values + token * padded, padded);
     add_to_hash(want.scale + token * (padded / 32), padded / 32);
-    hash = rp_hash_bytes(hash, want.q + token * padded, padded * sizeof *want.q);
+    hash = rp_hash_bytes(hash, want.pairs + token * padded, padded * sizeof *want.pairs);
     release_buffers();
 }
 
@@ -157,6 +159,7 @@ static void try_matmul(const shape *s) {
     }
     size_t groups = (s->rows + 7) / 8, stride = groups * RP_ROWS + random_below(5), n = s->tokens * stride;
     rp_matmul job = {.weights = random_matrix(s->type, s->weights, s->rows, s->columns, NULL),
+                     .group_bytes = (size_t)rp_group_bytes(s->type, s->columns),
                      .columns = s->columns,
                      .first = random_below(groups),
                      .act = &act,
@@ -230,7 +233,7 @@ static void run_gelu_mul(const rp_kernels *k, float *x, const float *y, size_t n
 }
 static void run_softmax(const rp_kernels *k, float *x, const float *y, size_t n) {
     (void)y;
-    k->softmax(x, n);
+    k->softmax(x, n, 0.125f);
 }
 
 static void try_vector(const char *name, void (*run)(const rp_kernels *, float *, const float *, size_t), size_t n,
@@ -263,83 +266,82 @@ TEST(vectors) {
             try_vector("gelu_mul", run_gelu_mul, n, fill);
             try_vector("softmax", run_softmax, n, fill);
         }
-    check_hash(0x9d332da33c10f03c);
+    check_hash(0x129a54562e509519);
+}
+
+/* Fewer columns than lie between two groups, as in cached values. */
+TEST(matmul_of_a_part) {
+    start_case();
+    for (int trial = 0; trial < 40; trial++) {
+        size_t columns = 1 + random_below(70), room = columns + random_below(40), tokens = 1 + random_below(9);
+        rp_type type = trial % 2 ? RP_F16 : RP_F32;
+        rp_act act = make_act(tokens, columns);
+        float *x = floats(columns);
+        for (size_t token = 0; token < tokens; token++) {
+            random_activations(ACT_SANE, x, columns);
+            reference->quantize(x, columns, &act, token);
+        }
+        rp_matmul job = {.weights = random_matrix(type, (weight_fill)0, 24, room, NULL),
+                         .group_bytes = (size_t)rp_group_bytes(type, room),
+                         .columns = columns,
+                         .last = 3,
+                         .act = &act,
+                         .tokens = tokens,
+                         .stride = 24};
+        float *want = job.out = floats(tokens * 24);
+        reference->matmul[type](&job);
+        for (size_t i = 0; i < table_count; i++) {
+            float *is = job.out = floats(tokens * 24);
+            tables[i]->matmul[type](&job);
+            check_same_floats(is, want, tokens * 24, "matmul of a part", tables[i]->name);
+        }
+        add_to_hash(want, tokens * 24);
+        release_buffers();
+    }
+    check_hash(0xdaa5ea6429410ffa);
 }
 
 /* ---- Attention ----------------------------------------------------------------------------------------- */
 
-/* `positions` rows, `bytes` apart as if other heads' lay between; the last one ends where the buffer does. */
-static rp_kv_rows random_kv(rp_kv_type type, size_t positions, size_t width, act_fill fill) {
-    size_t row_bytes = rp_kv_row_bytes(type, width), bytes = row_bytes * (1 + random_below(3));
-    size_t total = (positions - 1) * bytes + row_bytes;
-    uint8_t *rows = buffer(total);
-    float *x = floats(width);
-    for (size_t p = 0; p < positions; p++) {
-        random_activations(fill, x, width);
-        reference->kv_store[type](rows + p * bytes, x, width);
-        if (p + 1 < positions)
-            check_poison(rows + p * bytes + row_bytes, rows + (p + 1) * bytes, "kv_store");
-        for (size_t i = 0; i < table_count; i++) {
-            uint8_t *row = buffer(row_bytes);
-            tables[i]->kv_store[type](row, x, width);
-            check_same_bytes(row, rows + p * bytes, row_bytes, "kv_store", tables[i]->name);
-            free(buffers[--buffer_count]);
+/* Tiles of any bytes: also scales that are infinite or no number, which a saved state may hold. */
+static void try_mix(size_t tiles, size_t queries, act_fill fill, bool any_bytes) {
+    uint8_t *strip = buffer(tiles * RP_MIX_TILE_BYTES);
+    for (size_t i = 0; i < tiles * RP_MIX_TILE_BYTES; i++)
+        strip[i] = (uint8_t)test_random();
+    for (size_t i = 0; i < tiles && !any_bytes; i++)
+        for (size_t p = 0; p < RP_TILE; p++) {
+            uint16_t d = rp_f32_to_f16(test_random_float());
+            memcpy(strip + i * RP_MIX_TILE_BYTES + 2 * p, &d, sizeof d);
         }
-    }
-    return (rp_kv_rows){.rows = rows, .bytes = bytes, .width = width};
-}
-
-static void try_attention(rp_kv_type type, size_t width, size_t heads, act_fill fill) {
-    size_t positions = 1 + random_below(random_below(4) ? 20 : 150), first = random_below(positions);
-    rp_act act = make_act(heads, width);
-    float *q = floats(heads * width);
-    random_activations(random_below(2) ? fill : ACT_SANE, q, heads * width);
-    for (size_t h = 0; h < heads; h++)
-        reference->quantize(q + h * width, width, &act, h);
-    rp_attention job = {.k = random_kv(type, positions, width, fill),
-                        .v = random_kv(type, positions, width, fill),
-                        .q = q,
-                        .q_act = &act,
-                        .heads = heads,
-                        .first = random_below(2) ? first : 0,
-                        .last = first + 1 + random_below(positions - first),
-                        .scale = 0.125f + test_random_float() * 0.01f};
-    job.score_stride = job.last - job.first + random_below(6);
-    size_t n = heads * job.score_stride;
-    float *scores = job.scores = floats(n), *out = job.out = floats(heads * width);
-    reference->kv_scores[type](&job);
-    for (size_t h = 0; h < heads; h++)
-        check_poison(scores + h * job.score_stride + job.last - job.first, scores + (h + 1) * job.score_stride,
-                     "reference kv_scores");
-    float *mixed = floats(n); /* what is mixed: finite weights half of the time */
-    random_activations(random_below(2) ? ACT_SANE : fill, mixed, n);
-    job.scores = mixed;
-    reference->kv_mix[type](&job);
+    rp_mix job = {.strip = strip, .tiles = tiles, .queries = queries};
+    job.weight_stride = tiles * RP_TILE + random_below(6);
+    job.stride = RP_TILE + random_below(5);
+    float *weights = floats(queries * job.weight_stride);
+    random_activations(fill, weights, queries * job.weight_stride);
+    for (size_t i = 0; i < queries * job.weight_stride; i++) /* what softmax gives to those that are not seen */
+        weights[i] = random_below(3) ? weights[i] : 0.0f;
+    job.weights = weights;
+    size_t n = queries * job.stride;
+    float *want = job.out = floats(n);
+    reference->mix_q8_0(&job);
+    for (size_t query = 0; query < queries; query++)
+        check_poison(want + query * job.stride + RP_TILE, want + (query + 1) * job.stride, "reference mix_q8_0");
     for (size_t i = 0; i < table_count; i++) {
-        float *is = job.scores = floats(n);
-        tables[i]->kv_scores[type](&job);
-        check_same_floats(is, scores, n, "kv_scores", tables[i]->name);
-        job.scores = mixed;
-        is = job.out = floats(heads * width);
-        tables[i]->kv_mix[type](&job);
-        check_same_floats(is, out, heads * width, "kv_mix", tables[i]->name);
+        float *is = job.out = floats(n);
+        tables[i]->mix_q8_0(&job);
+        check_same_floats(is, want, n, "mix_q8_0", tables[i]->name);
     }
-    add_to_hash(scores, n);
-    add_to_hash(out, heads * width);
+    add_to_hash(want, n);
     release_buffers();
 }
 
-TEST(attention) {
-    static const size_t widths[] = {8, 16, 24, 32, 56, 64, 128, 256};
+TEST(mix) {
     start_case();
-    int trial = 0;
-    for (int type = RP_KV_F16; type <= RP_KV_Q8_0; type++)
-        for (size_t w = 0; w < RP_COUNT(widths); w++)
-            for (size_t heads = 1; heads <= 9; heads++)
-                for (int again = 0; again < 3; again++)
-                    try_attention((rp_kv_type)type, widths[w], heads,
-                                  (act_fill)(again ? trial++ % ACT_FILLS : ACT_SANE));
-    check_hash(0x4060a8800e132b0f);
+    for (size_t tiles = 1; tiles <= 5; tiles++)
+        for (size_t queries = 1; queries <= 9; queries++)
+            for (int fill = 0; fill < ACT_FILLS; fill++)
+                try_mix(tiles, queries, (act_fill)fill, random_below(2));
+    check_hash(0x9497df6fb0168721);
 }
 
 /* What the other cases compared with the reference. */
@@ -350,11 +352,9 @@ TEST(tables) {
     for (size_t i = 0; i < table_count; i++) {
         const rp_kernels *k = tables[i];
         CHECK(rp_kernels_for(k->isa) == k && k->name[0] && k->isa != RP_ISA_SCALAR);
-        CHECK(k->quantize && k->rms_norm && k->add && k->silu_mul && k->gelu_mul && k->softmax);
+        CHECK(k->quantize && k->rms_norm && k->add && k->silu_mul && k->gelu_mul && k->softmax && k->mix_q8_0);
         for (int type = 0; type < RP_TYPES; type++)
             CHECK(k->matmul[type]);
-        for (int kv = RP_KV_F16; kv <= RP_KV_Q8_0; kv++)
-            CHECK(k->kv_store[kv] && k->kv_scores[kv] && k->kv_mix[kv]);
         test_print("compared %s\n", k->name);
     }
     CHECK(rp_kernels_for(RP_ISA_BEST) != reference);
@@ -368,4 +368,4 @@ TEST(check_of_a_build) {
         CHECK(rp_kernels_check(tables[i]) == RP_KERNELS_CHECK);
 }
 
-TEST_MAIN(check_of_a_build, tables, quantize, matmul, vectors, attention)
+TEST_MAIN(check_of_a_build, tables, quantize, matmul, matmul_of_a_part, vectors, mix)

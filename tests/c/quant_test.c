@@ -268,7 +268,7 @@ TEST(ggml_numbers) {
 static double act_value(rp_type type, const rp_act *act, size_t token, size_t c) {
     if (rp_type_is_float(type))
         return (double)act->values[token * act->padded + c];
-    return (double)act->scale[token * (act->padded / 32) + c / 32] * act->q[token * act->padded + rp_act_place(c)];
+    return (double)act->scale[token * (act->padded / 32) + c / 32] * act->q[token * act->padded + c];
 }
 
 /* In double precision, from the file rows. */
@@ -288,8 +288,12 @@ static void check_product(rp_type type, size_t columns, const double *weights, c
 static void try_product(rp_type type, size_t rows, size_t columns, size_t tokens) {
     const rp_kernels *k = rp_kernels_for(RP_ISA_SCALAR);
     size_t padded = (size_t)rp_round_up(columns, RP_TILE), stride = (size_t)rp_round_up(rows, RP_ROWS);
-    rp_act act = {buffer(tokens * padded * 2), buffer(tokens * padded / 8), buffer(tokens * padded / 4),
-                  buffer(tokens * padded * 4), padded};
+    rp_act act = {.q = buffer(tokens * padded),
+                  .pairs = buffer(tokens * padded * 2),
+                  .scale = buffer(tokens * padded / 8),
+                  .sums = buffer(tokens * padded / 8),
+                  .values = buffer(tokens * padded * 4),
+                  .padded = padded};
     float *x = buffer(columns * sizeof *x), *out = buffer(tokens * stride * sizeof *out);
     for (size_t token = 0; token < tokens; token++) {
         random_activations(ACT_SANE, x, columns);
@@ -300,6 +304,7 @@ static void try_product(rp_type type, size_t rows, size_t columns, size_t tokens
     }
     uint8_t *file;
     rp_matmul job = {.weights = random_matrix(type, WEIGHTS_SANE, rows, columns, &file),
+                     .group_bytes = (size_t)rp_group_bytes(type, columns),
                      .columns = columns,
                      .last = stride / RP_ROWS,
                      .act = &act,

@@ -1,0 +1,87 @@
+/* Matrix products on WASM relaxed SIMD: dots of bytes, for codes of up to 6 bits; see simd128_tile.h. The only relaxed instruction is
+ * i16x8.relaxed_dot_i8x16_i7x16_s, whose result every engine agrees on as long as its second operand lies in 0..127 (WebAssembly
+ * relaxed SIMD, "relaxed integer dot product"): codes do, and their zero points are taken out later. Q8_0 and IQ4, whose
+ * weights have a sign, stay with dots of 16-bit lanes. */
+#include "simd128_tile.h"
+
+#ifndef __wasm__
+#ifdef __SSSE3__
+#include <tmmintrin.h>
+#endif
+
+/* What SIMDe has not. */
+static inline v128_t wasm_i16x8_relaxed_dot_i8x16_i7x16(v128_t a, v128_t b) {
+#ifdef __SSSE3__
+    return simde_v128_from_m128i(_mm_maddubs_epi16(simde_v128_to_m128i(b), simde_v128_to_m128i(a)));
+#else
+    v128_t low = wasm_i16x8_extmul_low_i8x16(a, b), high = wasm_i16x8_extmul_high_i8x16(a, b);
+    v128_t even = wasm_i16x8_shuffle(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
+    return wasm_i16x8_add(even, wasm_i16x8_shuffle(low, high, 1, 3, 5, 7, 9, 11, 13, 15));
+#endif
+}
+#endif
+
+/* Steps of 4 columns whose pairs' dots fit into 16 bits together: codes up to `most`, activations up to 127, two columns a pair. */
+RP_INLINE int steps_at_once(const rp_traits *t) {
+    int most = (1 << (t->low_bits + t->high_bits)) - 1, steps = 32767 / (2 * 127 * most);
+    int whole = t->subs == 2 ? 4 : 8;
+    return steps >= whole ? whole : steps >= 4 ? 4 : 2;
+}
+
+/* Dots of rows of the halves first..last-1. */
+RP_INLINE void dot_halves(const rp_traits *t, const tile *tile, const int8_t *q, size_t q_stride, int tokens, int first,
+                          int last, v128_t dots[TOKENS][2]) {
+    int steps = steps_at_once(t);
+#pragma clang loop unroll(full)
+    for (int start = 0; start < RP_TILE / 4; start += steps) {
+        v128_t sums[TOKENS][2];
+#pragma clang loop unroll(full)
+        for (int at = start; at < start + steps; at++) {
+            v128_t codes[2];
+            for (int half = first; half < last; half++)
+                codes[half] = codes_at(t, tile, at, half);
+#pragma clang loop unroll(full)
+            for (int n = 0; n < tokens; n++) {
+                v128_t four = wasm_v128_load32_splat(q + (size_t)n * q_stride + 4 * at);
+                for (int half = first; half < last; half++) {
+                    v128_t dot = wasm_i16x8_relaxed_dot_i8x16_i7x16(four, codes[half]);
+                    sums[n][half] = at == start ? dot : wasm_i16x8_add(sums[n][half], dot);
+                }
+            }
+        }
+        int sub = t->subs == 2 ? start / 4 : 0;
+        for (int half = first; half < last; half++) {
+            v128_t factor = t->subs ? sub_pairs(t, tile, false, half, sub, sub) : tile->ones;
+            for (int n = 0; n < tokens; n++) {
+                v128_t wide = wasm_i32x4_dot_i16x8(sums[n][half], factor);
+                dots[n][half] = start ? wasm_i32x4_add(dots[n][half], wide) : wide;
+            }
+        }
+    }
+}
+
+RP_INLINE void tile_dots(const rp_traits *t, bool rare, const tile *tile, const rp_act *act, size_t token, size_t index,
+                         int tokens, v128_t dots[TOKENS][2]) {
+    const int8_t *q = act->q + token * act->padded + index * RP_TILE;
+    (void)rare;
+    if (steps_at_once(t) == RP_TILE / 4) {
+        dot_halves(t, tile, q, act->padded, tokens, 0, 2, dots);
+    } else { /* one half after the other: two kinds of sums want registers */
+        dot_halves(t, tile, q, act->padded, tokens, 0, 1, dots);
+        dot_halves(t, tile, q, act->padded, tokens, 1, 2, dots);
+    }
+}
+
+#define TILES(name, type, mask)                                                                                        \
+    void rp_matmul_##name##_relaxed(const rp_matmul *job) {                                                            \
+        matmul_tiles(job, &rp_type_traits[type], false, opaque_u16x8(mask));                                           \
+    }
+TILES(q4_0, RP_Q4_0, 0x0f0f)
+TILES(q4_1, RP_Q4_1, 0x0f0f)
+TILES(q5_0, RP_Q5_0, 0x0f0f)
+TILES(q5_1, RP_Q5_1, 0x0f0f)
+TILES(q2_k, RP_Q2_K, 0x0303)
+TILES(q3_k, RP_Q3_K, 0x0303)
+TILES(q4_k, RP_Q4_K, 0x0f0f)
+TILES(q5_k, RP_Q5_K, 0x0f0f)
+TILES(q6_k, RP_Q6_K, 0x0f0f)
