@@ -101,9 +101,9 @@ types: tests/node_modules/.package-lock.json
 fuzz: fuzzers ## run each fuzzer for SECONDS=60
 	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
 
-.PHONY: bench bench-kernels bench-page
-bench: native wasm $(SMOLLM2) tests/node_modules/.package-lock.json ## time us beside llama.cpp, alternating, ROUNDS=5
-	@node tests/bench/compare.js $(ROUNDS)
+.PHONY: bench bench-growth bench-kernels bench-page bench-plot
+bench: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
+	@node tests/bench/main.js $(ROUNDS) $(BENCH)
 bench-page: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
 	@node tests/bench/page.js $(ROUNDS)
 bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly

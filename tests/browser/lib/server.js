@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { answer, faultIn, merge } from './faults.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const SERVED = ['/js/', '/web/', '/models/', '/build/', '/tests/browser/pages/', '/tests/node_modules/'];
+const SERVED = ['/js/', '/web/', '/models/', '/build/', '/tests/browser/pages/', '/tests/bench/page/', '/tests/node_modules/'];
 /** @type {Record<string, string>} */
 const TYPES = {
   '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
