@@ -196,10 +196,10 @@ typedef struct tile {
     const rp_kv *kv;
     size_t slot, head;
     size_t queries;
-    size_t start, end; /* positions that any of them sees, multiples of 32 */
+    size_t start, end; /* positions that any of them sees, rounded to multiples of 32 */
 } tile;
 
-/* scores = queries times keys. Two or more queries in all are rounded up to fours, which products take at once. */
+/* scores = queries times keys. */
 static void score(const rp_kernels *kernels, const tile *a) {
     size_t group_bytes = (size_t)rp_group_bytes(rp_kv_matrix_type(a->kv), a->kv->width);
     rp_matmul job = {.weights = rp_kv_keys(a->kv, a->slot, a->head) + a->start / RP_ROWS * group_bytes,
@@ -213,11 +213,14 @@ static void score(const rp_kernels *kernels, const tile *a) {
     kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
 }
 
-/* answer (queries, width) = scores times values. */
-static void mix(const rp_kernels *kernels, const tile *a) {
-    const uint8_t *values = rp_kv_values(a->kv, a->slot, a->head);
-    const rp_act weights = {.values = a->own->scores, .padded = a->own->score_stride};
-    rp_matmul job = {.weights = values + a->start * RP_ROWS * rp_type_traits[rp_kv_matrix_type(a->kv)].block_bytes,
+/* answer (queries, width) = scores times values in floats, one column a position. */
+static void mix_floats(const rp_kernels *kernels, const tile *a) {
+    const rp_act weights = {.values = a->own->weights, .padded = a->own->score_stride};
+    for (size_t query = 0; query < a->queries; query++)
+        for (size_t i = 0; i < a->end - a->start; i++)
+            weights.values[rp_act_value_at(&weights, query, i)] = a->own->scores[query * a->own->score_stride + i];
+    size_t column = RP_ROWS * rp_type_traits[rp_kv_matrix_type(a->kv)].block_bytes;
+    rp_matmul job = {.weights = rp_kv_values(a->kv, a->slot, a->head) + a->start * column,
                      .group_bytes = rp_kv_value_stride(a->kv),
                      .columns = a->end - a->start,
                      .last = a->kv->width / RP_ROWS,
@@ -225,19 +228,20 @@ static void mix(const rp_kernels *kernels, const tile *a) {
                      .tokens = a->queries,
                      .out = a->own->answer,
                      .stride = a->kv->width};
-    if (a->kv->type != RP_KV_Q8_0) {
-        kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
-        return;
-    }
-    for (size_t strip = 0; strip < a->kv->width / RP_TILE; strip++) {
-        rp_mix part = {.strip = values + strip * rp_kv_value_stride(a->kv) + a->start / RP_TILE * RP_MIX_TILE_BYTES,
-                       .tiles = (a->end - a->start) / RP_TILE,
-                       .weights = a->own->scores,
-                       .weight_stride = a->own->score_stride,
-                       .queries = a->queries,
-                       .out = a->own->answer + strip * RP_TILE,
-                       .stride = a->kv->width};
-        kernels->mix_q8_0(&part);
+    kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
+}
+
+static void mix_q8_0(const rp_kernels *kernels, const tile *a) {
+    const uint8_t *strip = rp_kv_values(a->kv, a->slot, a->head) + a->start / RP_TILE * RP_MIX_TILE_BYTES;
+    for (size_t column = 0; column < a->kv->width; column += RP_TILE, strip += rp_kv_value_stride(a->kv)) {
+        rp_mix job = {.strip = strip,
+                      .tiles = (a->end - a->start) / RP_TILE,
+                      .weights = a->own->scores,
+                      .weight_stride = a->own->score_stride,
+                      .queries = a->queries,
+                      .out = a->own->answer + column,
+                      .stride = a->kv->width};
+        kernels->mix_q8_0(&job);
     }
 }
 
@@ -269,7 +273,10 @@ static void attend(const pass *p, size_t head, size_t t, size_t count, size_t th
         memset(scores + last, 0, (a.end - a.start - last) * sizeof *scores);
         kernels->softmax(scores + first, last - first, c->attention_scale);
     }
-    mix(kernels, &a);
+    if (a.kv->type == RP_KV_Q8_0)
+        mix_q8_0(kernels, &a);
+    else
+        mix_floats(kernels, &a);
     for (size_t i = 0; i < a.queries; i++)
         memcpy(s->mixed + (t + i / group) * s->q_stride + offset + i % group * width, a.own->answer + i * a.kv->width,
                width * sizeof(float));

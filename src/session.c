@@ -32,6 +32,7 @@ static void *carve(const rp_session *s, uint64_t *used, uint64_t count, size_t s
 }
 
 static void carve_act(const rp_session *s, rp_act *act, uint64_t *used, uint64_t rows, uint64_t columns) {
+    rows = rp_round_up(rows, RP_TOKENS);
     act->padded = (size_t)rp_round_up(columns, RP_TILE);
     act->q = carve(s, used, rows * act->padded, sizeof *act->q);
     act->pairs = carve(s, used, rows * act->padded, sizeof *act->pairs);
@@ -46,6 +47,8 @@ static void lay_out_attention(rp_session *s, uint32_t index, uint64_t *used) {
     rp_attention a = {.score_stride = s->kv.positions};
     carve_act(s, &a.query, used, queries, s->kv.width);
     a.scores = carve(s, used, queries * a.score_stride, sizeof(float));
+    if (s->kv.type != RP_KV_Q8_0)
+        a.weights = carve(s, used, rp_round_up(queries, RP_TOKENS) * a.score_stride, sizeof(float));
     a.answer = carve(s, used, queries * s->kv.width, sizeof(float));
     if (s->scratch)
         s->attention[index] = a;

@@ -12,8 +12,9 @@ enum { RP_ATTENDED = 8 }; /* positions whose attention is computed at once: they
 /* What one thread needs for attention: RP_ATTENDED positions' heads that share a KV head are its queries. */
 typedef struct rp_attention {
     rp_act query;  /* (queries, head_dim) */
-    float *scores; /* (queries, score_stride) */
-    float *answer; /* (queries, width) */
+    float *scores;  /* (queries, score_stride) */
+    float *weights; /* the same as rp_act.values, where values are floats */
+    float *answer;  /* (queries, width) */
     size_t score_stride;
 } rp_attention;
 

@@ -11,23 +11,38 @@
 
 /* Activations, quantized: value = q * scale, q in -127..127, one scale for 32 columns. `pairs` holds q in 16 bits and, within
  * four columns, in the order 0 2 1 3: what kernels without dots of bytes want side by side. `values` holds the row as it
- * was: float weights are multiplied with that, since 8 bits would cost precision and save nothing. Rows (one a token)
- * follow each other at the given strides. */
+ * was: float weights are multiplied with that, since 8 bits would cost precision and save nothing. Four tokens' rows lie
+ * side by side, four columns of each in turn, so that a product with four tokens reads one stream. */
 typedef struct rp_act {
-    int8_t *q;      /* (tokens, padded) with padded = columns rounded up to 32, zeros there */
-    int16_t *pairs; /* (tokens, padded) */
-    float *scale;   /* (tokens, padded / 32) */
-    int16_t *sums;  /* (tokens, padded / 16): sums of q */
-    float *values;  /* (tokens, padded) */
+    int8_t *q;      /* (tokens, padded) with padded = columns rounded up to 32, zeros there: see rp_act_at */
+    int16_t *pairs; /* (tokens, padded): rp_act_at, in the other order */
+    float *scale;   /* (tokens, padded / 32): rp_act_tile_at */
+    int16_t *sums;  /* (tokens, padded / 32, 2): sums of 16 q each: 2 * rp_act_tile_at */
+    float *values;  /* (tokens, padded): rp_act_value_at */
     size_t padded;
 } rp_act;
+
+enum { RP_TOKENS = 4 }; /* tokens are padded to a multiple of this, what lies there is of no meaning */
+
+static inline size_t rp_act_at(const rp_act *act, size_t token, size_t column) {
+    return token / RP_TOKENS * RP_TOKENS * act->padded + column / 4 * 16 + token % RP_TOKENS * 4 + column % 4;
+}
+static inline size_t rp_act_pair_at(const rp_act *act, size_t token, size_t column) {
+    return rp_act_at(act, token, (column & ~(size_t)3) + (column & 1) * 2 + (column >> 1 & 1));
+}
+static inline size_t rp_act_tile_at(const rp_act *act, size_t token, size_t tile) {
+    return token / RP_TOKENS * RP_TOKENS * (act->padded / RP_TILE) + tile * RP_TOKENS + token % RP_TOKENS;
+}
+static inline size_t rp_act_value_at(const rp_act *act, size_t token, size_t column) {
+    return token / RP_TOKENS * RP_TOKENS * act->padded + column * RP_TOKENS + token % RP_TOKENS;
+}
 
 /* out[token * stride + row] = weights (rows, columns) times activations, for groups first..last-1 of 8 rows; rows past
  * the matrix' end give zeros. Order of sums, for each row and token: over tiles of 32 columns from left to right,
  *   acc += float(sum over subs of sc * (sum of code * q)) * (d * scale)
  *   acc -= float(sum over subs of m * sums) * (min * scale)     for 256-wide types with minimums
  *   acc += float(sums) * (min * scale)                          for 32-wide ones
- * and for float weights, over columns: acc += weight * value. Cached keys are such a matrix, one row a position, and so
+ * and for float weights, over columns: acc += weight * value. Half floats are read by rp_f16_finite_to_f32. Cached keys are such a matrix, one row a position, and so
  * are cached values in floats, one column a position (kv.h). */
 typedef struct rp_matmul {
     const uint8_t *weights;
@@ -92,11 +107,6 @@ const rp_kernels *rp_kernels_for(rp_isa isa);
 /* check.c: hash of a small fixed computation, the same for every table of every build. */
 uint32_t rp_kernels_check(const rp_kernels *kernels);
 #define RP_KERNELS_CHECK 2981320302
-
-/* Place of column c within a row of rp_act.pairs. */
-static inline size_t rp_act_place(size_t c) {
-    return (c & ~(size_t)3) + (c & 1) * 2 + (c >> 1 & 1);
-}
 
 /* A tile of cached values in q8_0: f16 scales of 32 positions, then codes, two positions side by side. */
 enum { RP_MIX_TILE_BYTES = 2 * RP_TILE + RP_TILE * RP_TILE };

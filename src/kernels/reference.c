@@ -12,12 +12,9 @@
 /* ---- Activations --------------------------------------------------------------------------------------- */
 
 static void quantize_reference(const float *x, size_t n, const rp_act *act, size_t token) {
-    int8_t *q = act->q + token * act->padded;
-    int16_t *pairs = act->pairs + token * act->padded;
-    float *scale = act->scale + token * (act->padded / RP_TILE);
-    int16_t *sums = act->sums + token * (act->padded / 16);
-    float *values = act->values + token * act->padded;
     for (size_t start = 0; start < act->padded; start += RP_TILE) {
+        size_t tile = rp_act_tile_at(act, token, start / RP_TILE);
+        int16_t *sums = act->sums + 2 * tile;
         float max = 0.0f;
         for (size_t c = start; c < RP_MIN(start + RP_TILE, n); c++) {
             float magnitude = x[c] < 0.0f ? -x[c] : x[c];
@@ -25,17 +22,17 @@ static void quantize_reference(const float *x, size_t n, const rp_act *act, size
         }
         bool zero = max < 1e-30f;
         float d = zero ? 0.0f : max / 127.0f, inverse = zero ? 0.0f : 127.0f / max;
-        scale[start / RP_TILE] = d;
-        sums[start / 16] = sums[start / 16 + 1] = 0;
+        act->scale[tile] = d;
+        sums[0] = sums[1] = 0;
         for (size_t c = start; c < start + RP_TILE; c++) {
-            values[c] = c < n ? x[c] : 0.0f;
-            float v = values[c] * inverse;
+            float value = c < n ? x[c] : 0.0f, v = value * inverse;
             v = -127.0f < v ? v : -127.0f;
             v = v < 127.0f ? v : 127.0f;
-            v = (v + RP_EXPF_MAGIC) - RP_EXPF_MAGIC;
-            q[c] = (int8_t)v;
-            pairs[rp_act_place(c)] = q[c];
-            sums[c / 16] = (int16_t)(sums[c / 16] + q[c]);
+            int8_t q = (int8_t)((v + RP_EXPF_MAGIC) - RP_EXPF_MAGIC);
+            act->values[rp_act_value_at(act, token, c)] = value;
+            act->q[rp_act_at(act, token, c)] = q;
+            act->pairs[rp_act_pair_at(act, token, c)] = q;
+            sums[c % RP_TILE / 16] = (int16_t)(sums[c % RP_TILE / 16] + q);
         }
     }
 }
@@ -55,17 +52,20 @@ RP_INLINE void unpack_tile(rp_type type, const uint8_t *super, const uint8_t *ti
     for (size_t r = 0; r < RP_ROWS; r++) {
         for (size_t half = 0; half < 2; half++)
             rp_unpack_scales(type, tile, t->subs == 2 ? half : 0, r, &out->scale[r][half], &out->m[r][half]);
-        out->d[r] = rp_f16_to_f32(rp_load_u16(super + 2 * r));
+        out->d[r] = rp_f16_finite_to_f32(rp_load_u16(super + 2 * r));
         if (t->minimum)
-            out->minimum[r] = rp_f16_to_f32(rp_load_u16(super + 2 * (RP_ROWS + r)));
+            out->minimum[r] = rp_f16_finite_to_f32(rp_load_u16(super + 2 * (RP_ROWS + r)));
     }
 }
 
 RP_INLINE void tile_times_token(const rp_traits *t, const tile_rows *tile, const rp_act *act, size_t token,
                                 size_t index, float *acc) {
-    const int8_t *q = act->q + token * act->padded + index * RP_TILE;
-    const int16_t *sums = act->sums + token * (act->padded / 16) + index * 2;
-    float scale = act->scale[token * (act->padded / RP_TILE) + index];
+    size_t at = rp_act_tile_at(act, token, index);
+    const int16_t *sums = act->sums + 2 * at;
+    float scale = act->scale[at];
+    int8_t q[RP_TILE];
+    for (size_t c = 0; c < RP_TILE; c++)
+        q[c] = act->q[rp_act_at(act, token, index * RP_TILE + c)];
     for (size_t r = 0; r < RP_ROWS; r++) {
         int32_t dot[2] = {0, 0};
         for (size_t c = 0; c < 16; c++)
@@ -105,7 +105,7 @@ RP_INLINE void matmul_tiles(const rp_matmul *job, rp_type type) {
 RP_INLINE float weight_value(rp_type type, const uint8_t *p) {
     if (type == RP_F32)
         return rp_f32_from_bits(rp_load_u32(p));
-    return type == RP_F16 ? rp_f16_to_f32(rp_load_u16(p)) : rp_bf16_to_f32(rp_load_u16(p));
+    return type == RP_F16 ? rp_f16_finite_to_f32(rp_load_u16(p)) : rp_bf16_to_f32(rp_load_u16(p));
 }
 
 RP_INLINE void matmul_floats(const rp_matmul *job, rp_type type) {
@@ -118,7 +118,7 @@ RP_INLINE void matmul_floats(const rp_matmul *job, rp_type type) {
             for (size_t r = 0; r < RP_ROWS; r++)
                 weights[r] = weight_value(type, group + (c * RP_ROWS + r) * size);
             for (size_t token = 0; token < job->tokens; token++) {
-                float value = job->act->values[token * job->act->padded + c];
+                float value = job->act->values[rp_act_value_at(job->act, token, c)];
                 float *acc = job->out + token * job->stride + g * RP_ROWS;
                 for (size_t r = 0; r < RP_ROWS; r++)
                     acc[r] += weights[r] * value;
@@ -201,7 +201,7 @@ static void softmax_reference(float *x, size_t n, float scale) {
 static float quantize_weights(const float *weights, const uint8_t *tile, int16_t q[RP_TILE]) {
     float w[RP_TILE], top = 0.0f;
     for (size_t p = 0; p < RP_TILE; p++) {
-        w[p] = weights[p] * rp_f16_to_f32(rp_load_u16(tile + 2 * p));
+        w[p] = weights[p] * rp_f16_finite_to_f32(rp_load_u16(tile + 2 * p));
         float magnitude = w[p] < 0.0f ? -w[p] : w[p];
         top = top < magnitude ? magnitude : top;
     }

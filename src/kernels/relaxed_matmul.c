@@ -22,53 +22,54 @@ static inline v128_t wasm_i16x8_relaxed_dot_i8x16_i7x16(v128_t a, v128_t b) {
 #endif
 
 /* Steps of 4 columns whose pairs' dots fit into 16 bits together: codes up to `most`, activations up to 127, two columns a pair. */
-RP_INLINE int steps_at_once(const rp_traits *t) {
+RP_INLINE uint32_t steps_at_once(const rp_traits *t) {
     int most = (1 << (t->low_bits + t->high_bits)) - 1, steps = 32767 / (2 * 127 * most);
     int whole = t->subs == 2 ? 4 : 8;
     return steps >= whole ? whole : steps >= 4 ? 4 : 2;
 }
 
 /* Dots of rows of the halves first..last-1. */
-RP_INLINE void dot_halves(const rp_traits *t, const tile *tile, const int8_t *q, size_t q_stride, int tokens, int first,
-                          int last, v128_t dots[TOKENS][2]) {
-    int steps = steps_at_once(t);
+RP_INLINE void dot_halves(const rp_traits *t, const tile *tile, int tokens, int first, int last,
+                          v128_t dots[RP_TOKENS][2]) {
+    uint32_t steps = steps_at_once(t);
+    for (int n = 0; n < tokens; n++)
+        for (int half = first; half < last; half++)
+            dots[n][half] = wasm_i32x4_splat(0);
 #pragma clang loop unroll(full)
-    for (int start = 0; start < RP_TILE / 4; start += steps) {
-        v128_t sums[TOKENS][2];
-#pragma clang loop unroll(full)
-        for (int at = start; at < start + steps; at++) {
+    for (uint32_t start = 0; start < RP_TILE / 4; start += steps) {
+        v128_t sums[RP_TOKENS][2];
+        for (int n = 0; n < tokens; n++)
+            for (int half = first; half < last; half++)
+                sums[n][half] = wasm_i16x8_splat(0);
+#pragma clang loop unroll(disable)
+        for (uint32_t at = start; at < start + steps; at++) {
             v128_t codes[2];
             for (int half = first; half < last; half++)
-                codes[half] = codes_at(t, tile, at, half);
+                codes[half] = codes_at(t, tile, at, (uint32_t)half);
 #pragma clang loop unroll(full)
             for (int n = 0; n < tokens; n++) {
-                v128_t four = wasm_v128_load32_splat(q + (size_t)n * q_stride + 4 * at);
-                for (int half = first; half < last; half++) {
-                    v128_t dot = wasm_i16x8_relaxed_dot_i8x16_i7x16(four, codes[half]);
-                    sums[n][half] = at == start ? dot : wasm_i16x8_add(sums[n][half], dot);
-                }
+                v128_t four = wasm_v128_load32_splat(tile->q + 16 * at + 4 * n);
+                for (int half = first; half < last; half++)
+                    sums[n][half] =
+                        wasm_i16x8_add(sums[n][half], wasm_i16x8_relaxed_dot_i8x16_i7x16(four, codes[half]));
             }
         }
-        int sub = t->subs == 2 ? start / 4 : 0;
+        int sub = t->subs == 2 ? (int)start / 4 : 0;
         for (int half = first; half < last; half++) {
             v128_t factor = t->subs ? sub_pairs(t, tile, false, half, sub, sub) : tile->ones;
-            for (int n = 0; n < tokens; n++) {
-                v128_t wide = wasm_i32x4_dot_i16x8(sums[n][half], factor);
-                dots[n][half] = start ? wasm_i32x4_add(dots[n][half], wide) : wide;
-            }
+            for (int n = 0; n < tokens; n++)
+                dots[n][half] = wasm_i32x4_add(dots[n][half], wasm_i32x4_dot_i16x8(sums[n][half], factor));
         }
     }
 }
 
-RP_INLINE void tile_dots(const rp_traits *t, bool rare, const tile *tile, const rp_act *act, size_t token, size_t index,
-                         int tokens, v128_t dots[TOKENS][2]) {
-    const int8_t *q = act->q + token * act->padded + index * RP_TILE;
+RP_INLINE void tile_dots(const rp_traits *t, bool rare, const tile *tile, int tokens, v128_t dots[RP_TOKENS][2]) {
     (void)rare;
     if (steps_at_once(t) == RP_TILE / 4) {
-        dot_halves(t, tile, q, act->padded, tokens, 0, 2, dots);
+        dot_halves(t, tile, tokens, 0, 2, dots);
     } else { /* one half after the other: two kinds of sums want registers */
-        dot_halves(t, tile, q, act->padded, tokens, 0, 1, dots);
-        dot_halves(t, tile, q, act->padded, tokens, 1, 2, dots);
+        dot_halves(t, tile, tokens, 0, 1, dots);
+        dot_halves(t, tile, tokens, 1, 2, dots);
     }
 }
 

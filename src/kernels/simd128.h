@@ -21,31 +21,33 @@ RP_INLINE v128_t opaque_u16x8(uint16_t value) {
     return wasm_i16x8_splat((int16_t)hidden);
 }
 
-/* Four halves, sign-extended to 32 bits, to floats: exact, as rp_f16_to_f32. The exponent is moved by a multiplication,
- * which also makes denormals right; infinities and NaNs come out from 65536 on and then get their full exponent. */
-RP_INLINE v128_t f16_to_f32x4(v128_t half) {
-    v128_t moved = wasm_v128_and(wasm_i32x4_shl(half, 13), wasm_i32x4_splat((int32_t)0x8fffe000));
-    v128_t value = wasm_f32x4_mul(moved, wasm_f32x4_splat(0x1p112f));
-    v128_t special = wasm_f32x4_ge(wasm_f32x4_abs(value), wasm_f32x4_splat(65536.0f));
-    return wasm_v128_or(value, wasm_v128_and(special, wasm_i32x4_splat(0x7f800000)));
+RP_INLINE v128_t opaque_f32x4(float value) {
+    volatile float hidden = value;
+    return wasm_f32x4_splat(hidden);
 }
 
-/* Eight halves at p to two vectors. */
-RP_INLINE void load_f16x8(const uint8_t *p, v128_t out[2]) {
+/* For half floats, kept in registers. */
+typedef struct half_constants {
+    v128_t mask, up;
+} half_constants;
+
+RP_INLINE half_constants load_half_constants(void) {
+    volatile uint32_t mask = 0x8fffe000;
+    return (half_constants){wasm_i32x4_splat((int32_t)mask), opaque_f32x4(0x1p112f)};
+}
+
+/* Eight halves at p to two vectors, as rp_f16_finite_to_f32: a multiplication moves the exponent and makes denormals right. */
+RP_INLINE void load_f16x8(const uint8_t *p, half_constants k, v128_t out[2]) {
     v128_t halves = wasm_v128_load(p);
-    out[0] = f16_to_f32x4(wasm_i32x4_extend_low_i16x8(halves));
-    out[1] = f16_to_f32x4(wasm_i32x4_extend_high_i16x8(halves));
+    v128_t low = wasm_i32x4_extend_low_i16x8(halves), high = wasm_i32x4_extend_high_i16x8(halves);
+    out[0] = wasm_f32x4_mul(wasm_v128_and(wasm_i32x4_shl(low, 13), k.mask), k.up);
+    out[1] = wasm_f32x4_mul(wasm_v128_and(wasm_i32x4_shl(high, 13), k.mask), k.up);
 }
 
 /* rp_expf's constants, and the operations on them one by one. In locals: see opaque_u16x8. */
 typedef struct exp_constants {
     v128_t magic, log2e, ln2_high, ln2_low, c[6], one, infinity, highest, lowest;
 } exp_constants;
-
-RP_INLINE v128_t opaque_f32x4(float value) {
-    volatile float hidden = value;
-    return wasm_f32x4_splat(hidden);
-}
 
 RP_INLINE exp_constants load_exp_constants(void) {
     return (exp_constants){

@@ -3,10 +3,11 @@
 
 /* One tile's weights times its scales, in 16 bits; returns what a step of them is worth. */
 static float quantize_weights(const float *weights, const uint8_t *tile, int16_t q[RP_TILE]) {
+    const half_constants k16 = load_half_constants();
     v128_t w[8], top = wasm_f32x4_splat(0.0f);
     for (size_t i = 0; i < 4; i++) {
         v128_t d[2];
-        load_f16x8(tile + 16 * i, d);
+        load_f16x8(tile + 16 * i, k16, d);
         for (size_t k = 0; k < 2; k++) {
             w[2 * i + k] = wasm_f32x4_mul(wasm_v128_load(weights + 8 * i + 4 * k), d[k]);
             top = wasm_f32x4_pmax(top, wasm_f32x4_abs(w[2 * i + k]));

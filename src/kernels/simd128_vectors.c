@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static void quantize_block(const float *x, const rp_act *act, size_t token, size_t start) {
+/* 32 columns of one token; the arrays point at the first ones' places. */
+static void quantize_tile(const float *x, int8_t *q, int16_t *pairs, float *scale, int16_t *sums, float *values) {
     v128_t v[8], max = wasm_f32x4_splat(0.0f);
     for (size_t i = 0; i < 8; i++) {
         v[i] = wasm_v128_load(x + 4 * i);
@@ -14,42 +15,36 @@ static void quantize_block(const float *x, const rp_act *act, size_t token, size
     max = wasm_f32x4_pmax(max, wasm_i32x4_shuffle(max, max, 1, 0, 3, 2));
     float top = wasm_f32x4_extract_lane(max, 0);
     bool zero = top < 1e-30f;
-    float d = zero ? 0.0f : top / 127.0f;
-    act->scale[token * (act->padded / RP_TILE) + start / RP_TILE] = d;
-    v128_t inverse = wasm_f32x4_splat(zero ? 0.0f : 127.0f / top);
-    v128_t magic = wasm_f32x4_splat(RP_EXPF_MAGIC), sums[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)}, words[4];
-    for (size_t i = 0; i < 8; i += 2) {
-        v128_t q[2];
-        for (size_t k = 0; k < 2; k++) {
-            v128_t y = wasm_f32x4_mul(v[i + k], inverse);
-            y = wasm_f32x4_pmax(wasm_f32x4_splat(-127.0f), y);
-            y = wasm_f32x4_pmin(wasm_f32x4_splat(127.0f), y);
-            y = wasm_f32x4_sub(wasm_f32x4_add(y, magic), magic);
-            wasm_v128_store(act->values + token * act->padded + start + 4 * (i + k), v[i + k]);
-            q[k] = wasm_i32x4_trunc_sat_f32x4(y);
-            sums[i / 4] = wasm_i32x4_add(sums[i / 4], q[k]);
+    *scale = zero ? 0.0f : top / 127.0f;
+    v128_t inverse = wasm_f32x4_splat(zero ? 0.0f : 127.0f / top), magic = wasm_f32x4_splat(RP_EXPF_MAGIC);
+    v128_t highest = wasm_f32x4_splat(127.0f), sum = wasm_i32x4_splat(0);
+    for (size_t i = 0; i < 8; i++) {
+        v128_t y = wasm_f32x4_pmax(wasm_f32x4_neg(highest), wasm_f32x4_mul(v[i], inverse));
+        y = wasm_f32x4_sub(wasm_f32x4_add(wasm_f32x4_pmin(highest, y), magic), magic);
+        v128_t word = wasm_i32x4_trunc_sat_f32x4(y);
+        sum = wasm_i32x4_add(sum, word);
+        if (i % 4 == 3) {
+            sums[i / 4] = (int16_t)sum_lanes_i32(sum);
+            sum = wasm_i32x4_splat(0);
         }
-        v128_t word = words[i / 2] = wasm_i16x8_narrow_i32x4(q[0], q[1]);
-        wasm_v128_store(act->pairs + token * act->padded + start + 4 * i,
-                        wasm_i16x8_shuffle(word, word, 0, 2, 1, 3, 4, 6, 5, 7));
-    }
-    for (size_t i = 0; i < 2; i++) {
-        wasm_v128_store(act->q + token * act->padded + start + 16 * i,
-                        wasm_i8x16_narrow_i16x8(words[2 * i], words[2 * i + 1]));
-        act->sums[token * (act->padded / 16) + start / 16 + i] = (int16_t)sum_lanes_i32(sums[i]);
+        word = wasm_i16x8_narrow_i32x4(word, word);
+        wasm_v128_store32_lane(q + 16 * i, wasm_i8x16_narrow_i16x8(word, word), 0);
+        wasm_v128_store64_lane(pairs + 16 * i, wasm_i16x8_shuffle(word, word, 0, 2, 1, 3, 4, 5, 6, 7), 0);
+        wasm_v128_store32_lane(values + 16 * i, v[i], 0);
+        wasm_v128_store32_lane(values + 16 * i + 4, v[i], 1);
+        wasm_v128_store32_lane(values + 16 * i + 8, v[i], 2);
+        wasm_v128_store32_lane(values + 16 * i + 12, v[i], 3);
     }
 }
 
 void rp_quantize_simd128(const float *x, size_t n, const rp_act *act, size_t token) {
     for (size_t start = 0; start < act->padded; start += RP_TILE) {
-        if (start + RP_TILE <= n) {
-            quantize_block(x + start, act, token, start);
-            continue;
-        }
         float rest[RP_TILE] = {0};
-        if (start < n)
+        if (start + RP_TILE > n && start < n)
             memcpy(rest, x + start, (n - start) * sizeof *x);
-        quantize_block(rest, act, token, start);
+        size_t at = rp_act_at(act, token, start), tile = rp_act_tile_at(act, token, start / RP_TILE);
+        quantize_tile(start + RP_TILE <= n ? x + start : rest, act->q + at, act->pairs + at, act->scale + tile,
+                      act->sums + 2 * tile, act->values + rp_act_value_at(act, token, start));
     }
 }
 

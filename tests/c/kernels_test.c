@@ -89,6 +89,7 @@ static float *copy_floats(const float *x, size_t n) {
 
 static rp_act make_act(size_t tokens, size_t columns) {
     size_t padded = (size_t)rp_round_up(columns, RP_TILE);
+    tokens = rp_round_up(tokens, RP_TOKENS);
     return (rp_act){.q = buffer(tokens * padded),
                     .pairs = buffer(tokens * padded * sizeof(int16_t)),
                     .scale = buffer(tokens * (padded / 32) * sizeof(float)),
@@ -99,6 +100,7 @@ static rp_act make_act(size_t tokens, size_t columns) {
 
 /* ---- quantize ------------------------------------------------------------------------------------------ */
 
+/* One row: the others' places must have kept their poison. */
 static void check_same_act(const rp_act *is, const rp_act *want, size_t tokens, const char *table) {
     size_t n = tokens * want->padded;
     check_same_bytes(is->q, want->q, n, "quantize: q", table);
@@ -108,26 +110,33 @@ static void check_same_act(const rp_act *is, const rp_act *want, size_t tokens, 
     check_same_floats(is->values, want->values, n, "quantize: values", table);
 }
 
-/* One row of three is written. */
+/* One row of five is written. */
 static void try_quantize(size_t n, act_fill fill) {
     float *x = floats(n);
     random_activations(fill, x, n);
-    rp_act want = make_act(3, n);
-    size_t token = random_below(3), padded = want.padded;
+    rp_act want = make_act(5, n);
+    size_t token = random_below(5), padded = want.padded;
     reference->quantize(x, n, &want, token);
-    for (size_t other = 0; other < 3; other++)
-        if (other != token) {
-            check_poison(want.q + other * padded, want.q + (other + 1) * padded, "quantize: q");
-            check_poison(want.values + other * padded, want.values + (other + 1) * padded, "quantize: values");
+    for (size_t other = 0; other < 8; other++)
+        for (size_t c = 0; other != token && c < padded; c++) {
+            check_poison(want.q + rp_act_at(&want, other, c), want.q + rp_act_at(&want, other, c) + 1, "quantize: q");
+            float *value = want.values + rp_act_value_at(&want, other, c);
+            check_poison(value, value + 1, "quantize: values");
         }
-    for (size_t i = 0; i < table_count; i++) {
-        rp_act is = make_act(3, n);
-        tables[i]->quantize(x, n, &is, token);
-        check_same_act(&is, &want, 3, tables[i]->name);
+    for (size_t c = 0; c < padded; c++) {
+        float value = want.values[rp_act_value_at(&want, token, c)];
+        int16_t pair = want.pairs[rp_act_pair_at(&want, token, c)];
+        add_to_hash(&value, 1);
+        hash = rp_hash_bytes(hash, &pair, sizeof pair);
+        CHECK_INT(want.q[rp_act_at(&want, token, c)], pair);
     }
-    add_to_hash(want.values + token * padded, padded);
-    add_to_hash(want.scale + token * (padded / 32), padded / 32);
-    hash = rp_hash_bytes(hash, want.pairs + token * padded, padded * sizeof *want.pairs);
+    for (size_t tile = 0; tile < padded / 32; tile++)
+        add_to_hash(want.scale + rp_act_tile_at(&want, token, tile), 1);
+    for (size_t i = 0; i < table_count; i++) {
+        rp_act is = make_act(5, n);
+        tables[i]->quantize(x, n, &is, token);
+        check_same_act(&is, &want, 8, tables[i]->name);
+    }
     release_buffers();
 }
 
@@ -138,7 +147,7 @@ TEST(quantize) {
             try_quantize(n, (act_fill)fill);
     for (int fill = 0; fill < ACT_FILLS; fill++)
         try_quantize(1536 + random_below(64), (act_fill)fill);
-    check_hash(0xac90e5e7105e2148);
+    check_hash(0x62eb0d52aaae729c);
 }
 
 /* ---- matmul -------------------------------------------------------------------------------------------- */
@@ -200,7 +209,7 @@ TEST(matmul) {
                                     .tokens = 1 + trial++ % 9,
                                     .weights = (weight_fill)(fill % WEIGHT_FILLS),
                                     .acts = (act_fill)(fill / WEIGHT_FILLS)});
-    check_hash(0x2a1e086ad3e03edd);
+    check_hash(0x8971655de211fd4d);
 }
 
 /* ---- Vectors ------------------------------------------------------------------------------------------- */
@@ -341,7 +350,7 @@ TEST(mix) {
         for (size_t queries = 1; queries <= 9; queries++)
             for (int fill = 0; fill < ACT_FILLS; fill++)
                 try_mix(tiles, queries, (act_fill)fill, random_below(2));
-    check_hash(0x9497df6fb0168721);
+    check_hash(0x2b5c892633534768);
 }
 
 /* What the other cases compared with the reference. */

@@ -267,8 +267,8 @@ TEST(ggml_numbers) {
 /* What a weight of this type is multiplied with: the row itself for floats, else its quantized value. */
 static double act_value(rp_type type, const rp_act *act, size_t token, size_t c) {
     if (rp_type_is_float(type))
-        return (double)act->values[token * act->padded + c];
-    return (double)act->scale[token * (act->padded / 32) + c / 32] * act->q[token * act->padded + c];
+        return (double)act->values[rp_act_value_at(act, token, c)];
+    return (double)act->scale[rp_act_tile_at(act, token, c / 32)] * act->q[rp_act_at(act, token, c)];
 }
 
 /* In double precision, from the file rows. */
@@ -288,11 +288,12 @@ static void check_product(rp_type type, size_t columns, const double *weights, c
 static void try_product(rp_type type, size_t rows, size_t columns, size_t tokens) {
     const rp_kernels *k = rp_kernels_for(RP_ISA_SCALAR);
     size_t padded = (size_t)rp_round_up(columns, RP_TILE), stride = (size_t)rp_round_up(rows, RP_ROWS);
-    rp_act act = {.q = buffer(tokens * padded),
-                  .pairs = buffer(tokens * padded * 2),
-                  .scale = buffer(tokens * padded / 8),
-                  .sums = buffer(tokens * padded / 8),
-                  .values = buffer(tokens * padded * 4),
+    size_t rows_of_act = rp_round_up(tokens, RP_TOKENS);
+    rp_act act = {.q = buffer(rows_of_act * padded),
+                  .pairs = buffer(rows_of_act * padded * 2),
+                  .scale = buffer(rows_of_act * padded / 8),
+                  .sums = buffer(rows_of_act * padded / 8),
+                  .values = buffer(rows_of_act * padded * 4),
                   .padded = padded};
     float *x = buffer(columns * sizeof *x), *out = buffer(tokens * stride * sizeof *out);
     for (size_t token = 0; token < tokens; token++) {
@@ -300,7 +301,7 @@ static void try_product(rp_type type, size_t rows, size_t columns, size_t tokens
         k->quantize(x, columns, &act, token);
         for (size_t c = 0; c < columns; c++) /* half a step, and the rounding of x / scale */
             CHECK(absolute((double)x[c] - act_value(RP_Q8_0, &act, token, c)) <=
-                  0.50001 * (double)act.scale[token * (padded / 32) + c / 32]);
+                  0.50001 * (double)act.scale[rp_act_tile_at(&act, token, c / 32)]);
     }
     uint8_t *file;
     rp_matmul job = {.weights = random_matrix(type, WEIGHTS_SANE, rows, columns, &file),
