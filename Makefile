@@ -16,10 +16,11 @@ SANITIZE := address,undefined,float-cast-overflow
 EMCC = $(eval EMCC := $$(shell src/toolchain.sh emcc))$(EMCC)
 
 # The variants of the engine. Each has its objects in build/obj/VARIANT.
-NATIVE := native asan fuzz
+NATIVE := native asan tsan fuzz
 WASM := scalar simd128 relaxed
-FLAGS_native := -O3 -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
-FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
+FLAGS_native := -O3 -pthread -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
+FLAGS_asan := -O1 -g -pthread -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
+FLAGS_tsan := -O1 -g -pthread -fsanitize=thread -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
 FLAGS_fuzz := $(FLAGS_asan) -fsanitize=fuzzer-no-link
 FLAGS_scalar := -O3
 # Whoever has SIMD in the browser has these two as well.
@@ -39,7 +40,10 @@ PAGE := $(wildcard src/wasm*.c) # what a page calls
 ENGINE := $(filter-out $(PAGE),$(wildcard src/*.c src/kernels/*.c))
 CLI := $(wildcard src/cli/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c))
-WASM_TESTS := $(patsubst tests/c/%.c,%,$(shell grep -l '^/\* runs: native wasm \*/' tests/c/*_test.c 2>/dev/null))
+# Tests whose first line says where else they run than natively.
+runs = $(patsubst tests/c/%.c,%,$(shell grep -l '^/\* runs: native $1 \*/' tests/c/*_test.c 2>/dev/null))
+WASM_TESTS := $(call runs,wasm)
+TSAN_TESTS := $(call runs,tsan)
 C_TOOLS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/tools/*.c)) # programs that JS tests start
 FORMATTED := $(filter-out %_tables.h,$(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/c/tools/*.c)) # tables are generated
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
@@ -156,7 +160,7 @@ js/wasm/page-%.wasm:
 # C tests and fuzzers: engine objects without the terminal program, so that they bring their own main.
 .PHONY: c-tests fuzzers
 c-tests: $(foreach v,native asan,$(C_TESTS:%=build/tests/$v/%) $(C_TOOLS:%=build/tests/$v/%)) \
-	$(foreach v,$(WASM),$(WASM_TESTS:%=build/tests/$v/%.wasm))
+	$(TSAN_TESTS:%=build/tests/tsan/%) $(foreach v,$(WASM),$(WASM_TESTS:%=build/tests/$v/%.wasm))
 fuzzers: $(FUZZERS:%=build/fuzz/%)
 
 define native_test
@@ -169,7 +173,7 @@ build/tests/$1/%.wasm: build/obj/$1/tests/c/%.o $(call engine,$1)
 	@mkdir -p $$(@D) && echo "  LD    $$@"
 	@$$(EMCC) $$(FLAGS_$1) $$(WASM_LINK) $$^ -o $$@
 endef
-$(foreach v,native asan,$(eval $(call native_test,$v)))
+$(foreach v,native asan tsan,$(eval $(call native_test,$v)))
 $(foreach v,$(WASM),$(eval $(call wasm_test,$v)))
 
 build/bench/native/%: build/obj/native/tests/bench/%.o $(call engine,native)

@@ -44,6 +44,10 @@ void rp_model_close(rp_model *m) {
     rp_release(&memory, m, 1, sizeof *m);
 }
 
+void rp_model_use_pool(rp_model *m, rp_pool *pool) {
+    m->pool = pool;
+}
+
 static rp_status understand_header(rp_model *m, rp_error *err) {
     RP_TRY(rp_tokenizer_open(&m->tokenizer, m->gguf, &m->memory, err));
     if (m->vocabulary_only) {

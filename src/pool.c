@@ -1,5 +1,250 @@
+/* One job at a time, its ranges counted down in one word beside the job's number. A thread owns a range once it has taken
+ * it from that word, and only then looks at the job: a job is not over while a range of it is owned, so nobody reads one that
+ * changes, and whoever comes late finds another number or nothing left. Nothing is waited for but ranges that are owned. */
 #include "pool.h"
-void rp_pool_run(rp_pool *pool, size_t items, size_t grain, rp_pool_work *work, void *user) {
-    (void)pool, (void)grain;
-    work(user, 0, items, 0);
+
+#if !defined(__wasm__) || defined(__wasm_atomics__)
+
+#include <stdatomic.h>
+#ifndef __wasm__
+#include <pthread.h>
+#include <sched.h>
+#endif
+
+/* Some 20 to 50 microseconds: longer than what lies between two jobs of a token, too short to keep a core from others. */
+#ifdef __wasm__
+enum { SPINS = 10000 }; /* there is no pause instruction */
+#else
+enum { SPINS = 1000 };
+#endif
+
+/* The word: the job's number above, ranges that nobody has taken below. A job's number comes again after 2^40 others. */
+enum { RANGE_BITS = 24 };
+#define RANGES (((uint64_t)1 << RANGE_BITS) - 1)
+#define CLOSED UINT64_MAX
+
+/* Where one thread sleeps. */
+typedef struct bed {
+    atomic_uint asleep;
+#ifndef __wasm__
+    pthread_mutex_t mutex;
+    pthread_cond_t woken;
+#endif
+} bed;
+
+struct rp_pool {
+    rp_memory *memory;
+    size_t threads;
+    uint64_t number; /* of the last job */
+    /* The job: written when no range is owned, read by owners. */
+    rp_pool_work *work;
+    void *user;
+    size_t items, grain, ranges;
+    bed beds[RP_MAX_THREADS];
+    atomic_size_t used, came, left; /* threads that jobs use; that began to serve; that ended */
+    char apart[64];                 /* what follows is written by all at once */
+    _Atomic uint64_t open;          /* the word */
+    char apart_too[64];
+    atomic_size_t undone; /* ranges */
+};
+
+/* ---- Waiting ------------------------------------------------------------------------------------------- */
+
+static void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }
+
+/* Until wake(), or not at all if that came first. */
+static void sleep_in(bed *b) {
+#ifdef __wasm__
+    __builtin_wasm_memory_atomic_wait32((int *)&b->asleep, 1, -1);
+#else
+    pthread_mutex_lock(&b->mutex);
+    while (atomic_load(&b->asleep))
+        pthread_cond_wait(&b->woken, &b->mutex);
+    pthread_mutex_unlock(&b->mutex);
+#endif
+}
+
+static void wake(bed *b) {
+    if (!atomic_load(&b->asleep) || !atomic_exchange(&b->asleep, 0))
+        return;
+#ifdef __wasm__
+    __builtin_wasm_memory_atomic_notify((int *)&b->asleep, 1);
+#else
+    pthread_mutex_lock(&b->mutex);
+    pthread_cond_signal(&b->woken);
+    pthread_mutex_unlock(&b->mutex);
+#endif
+}
+
+/* What is waited for lasts long: lets others have the core. */
+static void give_way(atomic_size_t *undone, size_t seen) {
+#ifdef __wasm__
+    __builtin_wasm_memory_atomic_wait32((int *)undone, (int)seen, 50000); /* nanoseconds; nobody notifies */
+#else
+    (void)undone;
+    (void)seen;
+    sched_yield();
+#endif
+}
+
+/* ---- Working ------------------------------------------------------------------------------------------- */
+
+static void do_range(const rp_pool *p, size_t index, size_t thread) {
+    size_t first = index * p->grain;
+    p->work(p->user, first, RP_MIN(first + p->grain, p->items), thread);
+}
+
+static bool may_take(const rp_pool *p, uint64_t word, size_t thread) {
+    return word != CLOSED && (word & RANGES) && thread < atomic_load(&p->used);
+}
+
+/* Takes ranges until there are none; false when there was none. */
+static bool take_ranges(rp_pool *p, size_t thread) {
+    size_t done = 0;
+    uint64_t word = atomic_load(&p->open);
+    while (may_take(p, word, thread)) {
+        if (!atomic_compare_exchange_weak(&p->open, &word, word - 1))
+            continue;
+        do_range(p, p->ranges - (size_t)(word & RANGES), thread);
+        done++;
+        word = atomic_load(&p->open);
+    }
+    if (done)
+        atomic_fetch_sub(&p->undone, done);
+    return done > 0;
+}
+
+void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, void *user) {
+    size_t ranges = (items + grain - 1) / grain, used = p ? atomic_load(&p->used) : 1;
+    if (used < 2 || ranges < 2 || ranges > RANGES) {
+        if (items)
+            work(user, 0, items, 0);
+        return;
+    }
+    p->work = work;
+    p->user = user;
+    p->items = items;
+    p->grain = grain;
+    p->ranges = ranges;
+    atomic_store(&p->undone, ranges);
+    atomic_store(&p->open, ++p->number << RANGE_BITS | ranges);
+    for (size_t i = 1; i < RP_MIN(used, ranges); i++)
+        wake(&p->beds[i]);
+    take_ranges(p, 0);
+    for (size_t spins = 0, undone; (undone = atomic_load(&p->undone)); spins++)
+        if (spins < SPINS)
+            relax();
+        else
+            give_way(&p->undone, undone);
+}
+
+void rp_pool_serve(rp_pool *p) {
+    size_t thread = atomic_fetch_add(&p->came, 1) + 1;
+    for (size_t spins = 0; thread < p->threads && atomic_load(&p->open) != CLOSED; spins++) {
+        if (take_ranges(p, thread)) {
+            spins = 0;
+        } else if (spins < SPINS) {
+            relax();
+        } else {
+            /* Whoever opens a job or closes the pool writes the word first and looks at beds then. */
+            bed *b = &p->beds[thread];
+            atomic_store(&b->asleep, 1);
+            uint64_t word = atomic_load(&p->open);
+            if (word == CLOSED || may_take(p, word, thread))
+                atomic_store(&b->asleep, 0);
+            else
+                sleep_in(b);
+            spins = 0;
+        }
+    }
+    atomic_fetch_add(&p->left, 1);
+}
+
+size_t rp_pool_serving(const rp_pool *p) {
+    return atomic_load(&p->came);
+}
+
+void rp_pool_use(rp_pool *p, size_t threads) {
+    atomic_store(&p->used, RP_MAX(RP_MIN(threads, p->threads), 1));
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------------------- */
+
+rp_status rp_pool_open(rp_pool **out, size_t threads, rp_memory *memory, rp_error *err) {
+    *out = NULL;
+    if (threads < 1 || threads > RP_MAX_THREADS)
+        return rp_fail(err, RP_ERR_ARGUMENT, "%llu threads, want 1 to %d", (unsigned long long)threads, RP_MAX_THREADS);
+    rp_pool *p = rp_alloc(memory, 1, sizeof *p, "threads", err);
+    if (!p)
+        return err->status;
+    p->memory = memory;
+    p->threads = threads;
+    atomic_init(&p->used, 1);
+    atomic_init(&p->came, 0);
+    atomic_init(&p->left, 0);
+    atomic_init(&p->open, 0);
+    atomic_init(&p->undone, 0);
+    for (size_t i = 0; i < RP_MAX_THREADS; i++) {
+        atomic_init(&p->beds[i].asleep, 0);
+#ifndef __wasm__
+        pthread_mutex_init(&p->beds[i].mutex, NULL); /* with these attributes neither fails */
+        pthread_cond_init(&p->beds[i].woken, NULL);
+#endif
+    }
+    *out = p;
+    return RP_OK;
+}
+
+void rp_pool_close(rp_pool *p) {
+    if (!p)
+        return;
+    atomic_store(&p->open, CLOSED);
+    for (size_t i = 1; i < RP_MAX_THREADS; i++)
+        wake(&p->beds[i]);
+    while (atomic_load(&p->left) < atomic_load(&p->came))
+        give_way(&p->left, atomic_load(&p->left));
+#ifndef __wasm__
+    for (size_t i = 0; i < RP_MAX_THREADS; i++) {
+        pthread_mutex_destroy(&p->beds[i].mutex);
+        pthread_cond_destroy(&p->beds[i].woken);
+    }
+#endif
+    rp_release(p->memory, p, 1, sizeof *p);
+}
+
+#else /* no threads: src/pool.h */
+
+void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, void *user) {
+    (void)p;
+    (void)grain;
+    if (items)
+        work(user, 0, items, 0);
+}
+
+rp_status rp_pool_open(rp_pool **out, size_t threads, rp_memory *memory, rp_error *err) {
+    (void)threads;
+    (void)memory;
+    *out = NULL;
+    return rp_fail(err, RP_ERR_UNSUPPORTED, "this build has one thread");
+}
+
+void rp_pool_close(rp_pool *p) {
+    (void)p;
+}
+
+size_t rp_pool_serving(const rp_pool *p) {
+    (void)p;
+    return 0;
+}
+
+void rp_pool_use(rp_pool *p, size_t threads) {
+    (void)p;
+    (void)threads;
+}
+#endif

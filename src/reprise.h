@@ -76,6 +76,11 @@ typedef enum rp_load_state { RP_LOAD_HEADER = 0, RP_LOAD_VOCABULARY, RP_LOAD_WEI
 rp_status rp_model_open(rp_model **model, const rp_model_options *options, rp_error *err);
 void rp_model_close(rp_model *model); /* NULL is fine; sessions must be closed before */
 
+/* Threads (pool.h) that sessions of this model compute with, one session at a time; NULL: none but the caller's. The bits are
+ * the same for any number of them. The pool must outlive all computing, and stays the caller's. */
+typedef struct rp_pool rp_pool;
+void rp_model_use_pool(rp_model *model, rp_pool *pool);
+
 /* Takes the next `size` bytes of a GGUF v2 or v3 file (ggml-org/ggml, docs/gguf.md), in pieces of any size. Stops early, with
  * *used below `size`, at the moment the header is understood, so that a plan can be made: call again with the rest,
  * which allocates the weights first. Everything about the header is checked at that moment. After an error only

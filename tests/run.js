@@ -39,10 +39,10 @@ function cTests() {
   const tests = [];
   for (const file of list('tests/c/', '_test.c')) {
     const name = file.slice(0, -2);
-    const inWasm = readFileSync(new URL(`tests/c/${file}`, ROOT), 'utf8').startsWith('/* runs: native wasm */');
-    for (const variant of ['asan', 'native'])
+    const [, also] = readFileSync(new URL(`tests/c/${file}`, ROOT), 'utf8').match(/^\/\* runs: native (\w+) \*\//) ?? [];
+    for (const variant of also === 'tsan' ? ['asan', 'tsan', 'native'] : ['asan', 'native'])
       tests.push({ name: `c/${name} ${variant}`, command: [`build/tests/${variant}/${name}`], count: countC });
-    for (const variant of inWasm ? ['scalar', 'simd128'] : []) {
+    for (const variant of also === 'wasm' ? ['scalar', 'simd128'] : []) {
       const command = [process.execPath, 'tests/js/lib/run-wasm.js', `build/tests/${variant}/${name}.wasm`];
       tests.push({ name: `c/${name} ${variant}`, command: [...command, process.env.TEST_SEED ?? '1'], count: countC });
     }

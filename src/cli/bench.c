@@ -50,7 +50,7 @@ static rp_status bench(const options *o, const char *path, rp_model **model, rp_
                        figures f[3], rp_error *err) {
     uint32_t repeat = RP_MIN(o->repeat, MAX_REPEATS);
     for (uint32_t i = 0; i < repeat; i++) {
-        rp_model_close(*model);
+        unload_model(*model);
         RP_TRY(load_model(path, o, PART_ALL, model, &f[0].values[i], err));
     }
     rp_model_info info;
@@ -94,12 +94,13 @@ int run_bench(const options *o, char **args, uint32_t count) {
         print_row(o->json ? "prefill_tokens_per_s" : "prefill", "tokens/s", &f[1], o->json);
         print_row(o->json ? "decode_tokens_per_s" : "decode", "tokens/s", &f[2], o->json);
         print(1,
-              o->json ? "\"prompt\":%u,\"generate\":%u,\"isa\":\"%s\",\"threads\":1,\"peak_bytes\":%llu}\n"
-                      : "prompt %u, generate %u, %s, 1 thread, peak memory %llu bytes\n",
-              o->prompt_tokens, o->tokens, isa_name(info.isa), (unsigned long long)host_peak_bytes(peak));
+              o->json ? "\"prompt\":%u,\"generate\":%u,\"isa\":\"%s\",\"threads\":%u,\"peak_bytes\":%llu}\n"
+                      : "prompt %u, generate %u, %s, threads %u, peak memory %llu bytes\n",
+              o->prompt_tokens, o->tokens, isa_name(info.isa), RP_MAX(o->threads, 1),
+              (unsigned long long)host_peak_bytes(peak));
     }
     free(ids);
     rp_session_close(session);
-    rp_model_close(model);
+    unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);
 }

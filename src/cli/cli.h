@@ -16,7 +16,7 @@ typedef struct options {
     const char *prompt, *file, *split, *ids, *isa, *kv;
     const char *stops[MAX_STOPS];
     uint32_t stop_count;
-    uint32_t tokens, context, top, window, prompt_tokens, repeat;
+    uint32_t tokens, context, threads, top, window, prompt_tokens, repeat;
     uint32_t top_k, penalty_last, dry_allowed, dry_last;
     float temperature, top_p, min_p, typical, repeat_penalty, presence_penalty, frequency_penalty;
     float dry_multiplier, dry_base, mirostat_tau, mirostat_eta;
@@ -70,6 +70,8 @@ rp_status file_read(const char *path, char **bytes, size_t *size, rp_error *err)
 /* Opens a model and feeds it the file, as far as the part that is wanted needs. */
 typedef enum part { PART_ALL, PART_HEADER, PART_VOCABULARY } part;
 rp_status load_model(const char *path, const options *o, part wanted, rp_model **model, double *load_ms, rp_error *err);
+/* Ends its threads, then closes it. NULL is fine. */
+void unload_model(rp_model *model);
 /* Ids of the prompt in o->prompt, o->file or o->ids; the caller frees. `flags` as in rp_tokenize. */
 rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, int32_t **ids, size_t *count,
                      rp_error *err);

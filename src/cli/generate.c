@@ -138,20 +138,20 @@ static void print_json(const run *r) {
     print(1,
           "],\"finish_reason\":\"%s\",\"timings\":{\"load_ms\":%.3f,\"prompt_tokens\":%llu,\"prefill_ms\":%.3f,"
           "\"prefill_tokens_per_s\":%.3f,\"generated_tokens\":%llu,\"decode_ms\":%.3f,\"decode_tokens_per_s\":%.3f,"
-          "\"isa\":\"%s\",\"threads\":1,\"peak_bytes\":%llu}}\n",
+          "\"isa\":\"%s\",\"threads\":%u,\"peak_bytes\":%llu}}\n",
           r->finish, r->load_ms, (unsigned long long)r->prompt_count, r->prefill_ms, prefill_speed(r),
-          (unsigned long long)r->count, r->decode_ms, decode_speed(r), isa_name(info.isa),
+          (unsigned long long)r->count, r->decode_ms, decode_speed(r), isa_name(info.isa), RP_MAX(r->o->threads, 1),
           (unsigned long long)peak_bytes(r));
 }
 
 static void print_figures(const run *r) {
     rp_model_info info;
+    uint32_t threads = RP_MAX(r->o->threads, 1);
     rp_model_get_info(r->model, &info);
-    print(
-        1,
-        "%llu tokens, model %.1f MB, prefill %.0f tokens/s, decode %.0f tokens/s, %s, 1 thread, peak memory %.1f MB\n",
-        (unsigned long long)r->count, (double)info.file_bytes / 1e6, prefill_speed(r), decode_speed(r),
-        isa_name(info.isa), (double)peak_bytes(r) / 1e6);
+    print(1,
+          "%llu tokens, model %.1f MB, prefill %.0f tokens/s, decode %.0f tokens/s, %s, %u %s, peak memory %.1f MB\n",
+          (unsigned long long)r->count, (double)info.file_bytes / 1e6, prefill_speed(r), decode_speed(r),
+          isa_name(info.isa), threads, threads == 1 ? "thread" : "threads", (double)peak_bytes(r) / 1e6);
 }
 
 int run_generate(const options *o, char **args, uint32_t count) {
@@ -168,7 +168,7 @@ int run_generate(const options *o, char **args, uint32_t count) {
     rp_text_close(r.text);
     rp_sampler_close(r.sampler);
     rp_session_close(r.session);
-    rp_model_close(r.model);
+    unload_model(r.model);
     free(r.prompt);
     free(r.ids);
     free(r.json_text);

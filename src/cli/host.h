@@ -1,4 +1,4 @@
-/* The five things the terminal program asks of the machine it runs on. host_native.c answers with the C library,
+/* The six things the terminal program asks of the machine it runs on. host_native.c answers with the C library,
  * host_wasm.c with functions that js/bin/reprise.js imports into the module. */
 #ifndef RP_CLI_HOST_H
 #define RP_CLI_HOST_H
@@ -17,6 +17,8 @@ bool host_write(int stream, const char *bytes, size_t size);
 double host_now_ms(void);
 /* The most memory used so far: natively what the engine counted, in WebAssembly the length of the memory. */
 uint64_t host_peak_bytes(uint64_t counted);
+/* Starts a thread that serves a pool (../pool.h), and returns when it does; false when there is none to be had. */
+bool host_thread(struct rp_pool *pool);
 
 /* The program; args[0] is its first argument. Returns the exit code. */
 int cli_main(int count, char **args);

@@ -1,10 +1,13 @@
 /* The terminal program's host on a machine with a C library: see host.h. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 
+#include "../pool.h"
 #include "host.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -48,6 +51,22 @@ double host_now_ms(void) {
 
 uint64_t host_peak_bytes(uint64_t counted) {
     return counted;
+}
+
+static void *serve(void *pool) {
+    rp_pool_serve(pool);
+    return NULL;
+}
+
+bool host_thread(rp_pool *pool) {
+    pthread_t thread;
+    size_t serving = rp_pool_serving(pool);
+    if (pthread_create(&thread, NULL, serve, pool) != 0)
+        return false;
+    pthread_detach(thread); /* closing the pool waits for it */
+    while (rp_pool_serving(pool) == serving)
+        sched_yield();
+    return true;
 }
 
 int main(int count, char **args) {

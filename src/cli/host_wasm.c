@@ -36,6 +36,11 @@ uint64_t host_peak_bytes(uint64_t counted) {
     return (uint64_t)__builtin_wasm_memory_size(0) << 16;
 }
 
+bool host_thread(struct rp_pool *pool) {
+    (void)pool;
+    return false;
+}
+
 /* Room for the arguments, which the caller writes: an array of `count` pointers, then strings. */
 __attribute__((export_name("cli_alloc"))) void *cli_alloc(size_t bytes) {
     return malloc(bytes);

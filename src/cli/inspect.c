@@ -86,12 +86,14 @@ int run_inspect(const options *o, char **args, uint32_t count) {
     double load_ms;
     rp_status status = load_model(args[0], o, PART_HEADER, &model, &load_ms, &err);
     if (status == RP_OK)
-        status = rp_model_plan(model, &(rp_plan_options){.context = o->context, .kv_type = kv_type(o)}, &plan, &err);
+        status = rp_model_plan(model,
+                               &(rp_plan_options){.context = o->context, .kv_type = kv_type(o), .threads = o->threads},
+                               &plan, &err);
     if (status == RP_OK) {
         rp_model_get_info(model, &info);
         uint32_t context = (uint32_t)(plan.kv_per_token ? plan.kv / plan.kv_per_token : o->context);
         (o->json ? print_json : print_text)(model, &info, &plan, context);
     }
-    rp_model_close(model);
+    unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);
 }

@@ -1,4 +1,5 @@
-/* Files into memory and into models, and prompts into ids. */
+/* Files into memory and into models, their threads, and prompts into ids. */
+#include "../model.h"
 #include "cli.h"
 
 #include <stdlib.h>
@@ -68,6 +69,29 @@ static rp_status feed_file(rp_model *model, int handle, part wanted, rp_error *e
     return status != RP_OK || done ? status : rp_model_finish(model, err);
 }
 
+static rp_status start_threads(rp_model *model, uint32_t threads, rp_error *err) {
+    rp_pool *pool;
+    if (threads < 2)
+        return RP_OK;
+    if (rp_pool_open(&pool, threads, rp_model_memory_of(model), err) == RP_ERR_UNSUPPORTED)
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "--threads %u: the terminal program in WebAssembly has one thread",
+                       threads);
+    if (!pool)
+        return err->status;
+    rp_model_use_pool(model, pool);
+    for (uint32_t i = 1; i < threads; i++)
+        if (!host_thread(pool))
+            return rp_fail(err, RP_ERR_MEMORY, "--threads %u: only %u could be started", threads, i);
+    rp_pool_use(pool, threads);
+    return RP_OK;
+}
+
+void unload_model(rp_model *model) {
+    if (model)
+        rp_pool_close(model->pool);
+    rp_model_close(model);
+}
+
 rp_status load_model(const char *path, const options *o, part wanted, rp_model **model, double *load_ms,
                      rp_error *err) {
     double start = host_now_ms();
@@ -75,14 +99,17 @@ rp_status load_model(const char *path, const options *o, part wanted, rp_model *
     RP_TRY(isa_of(o, &how.isa, err));
     RP_TRY(rp_model_open(model, &how, err));
     int handle = host_open(path);
-    rp_status status =
-        handle < 0 ? rp_fail(err, RP_ERR_IO, "%s: cannot be opened", path) : feed_file(*model, handle, wanted, err);
+    rp_status status = handle < 0 ? rp_fail(err, RP_ERR_IO, "%s: cannot be opened", path) : RP_OK;
+    if (status == RP_OK && wanted == PART_ALL)
+        status = start_threads(*model, o->threads, err);
+    if (status == RP_OK)
+        status = feed_file(*model, handle, wanted, err);
     if (handle >= 0)
         host_close(handle);
     if (handle >= 0 && status == RP_ERR_IO)
         rp_fail(err, RP_ERR_IO, "%s: cannot be read", path);
     if (status != RP_OK) {
-        rp_model_close(*model);
+        unload_model(*model);
         *model = NULL;
     }
     *load_ms = host_now_ms() - start;
@@ -158,7 +185,8 @@ rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, in
 }
 
 rp_status open_session(const rp_model *model, const options *o, uint32_t context, rp_session **session, rp_error *err) {
-    return rp_session_open(session, model, &(rp_session_options){.context = context, .kv_type = kv_type(o)}, err);
+    rp_session_options how = {.context = context, .kv_type = kv_type(o), .threads = o->threads};
+    return rp_session_open(session, model, &how, err);
 }
 
 rp_kv_type kv_type(const options *o) {

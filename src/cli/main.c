@@ -22,6 +22,8 @@ static const option session_options[] = {
     {"--context", NULL, KIND_COUNT, AT(context), 1, 1 << 24, NULL,
      "positions to hold; if not given what the model was trained for, at most 2048"},
     {"--kv", NULL, KIND_CHOICE, AT(kv), 0, 0, "f32/f16/q8_0", "type of the KV cache (f16)"},
+    {"--threads", NULL, KIND_COUNT, AT(threads), 1, 16, NULL,
+     "that compute (1); the text is the same. In WebAssembly: 1"},
     {0},
 };
 static const option sampling_options[] = {

@@ -143,6 +143,6 @@ int run_perplexity(const options *o, char **args, uint32_t count) {
         print(1, "}\n");
     }
     rp_session_close(s.session);
-    rp_model_close(model);
+    unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);
 }

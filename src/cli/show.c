@@ -36,7 +36,7 @@ int run_tokenize(const options *o, char **args, uint32_t count) {
     rp_model *model = NULL;
     rp_error err;
     rp_status status = tokenize(o, args, count, &model, &err);
-    rp_model_close(model);
+    unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);
 }
 
@@ -64,7 +64,7 @@ int run_detokenize(const options *o, char **args, uint32_t count) {
     rp_status status = load_model(args[0], o, PART_VOCABULARY, &model, &load_ms, &err);
     if (status == RP_OK)
         status = detokenize(model, args + 1, count - 1, &err);
-    rp_model_close(model);
+    unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);
 }
 
@@ -151,6 +151,6 @@ int run_logits(const options *o, char **args, uint32_t count) {
         status = logits(model, o, ids, id_count, session, &err);
     free(ids);
     rp_session_close(session);
-    rp_model_close(model);
+    unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);
 }
