@@ -108,6 +108,10 @@ fuzz: fuzzers ## run each fuzzer for SECONDS=60
 .PHONY: bench bench-growth bench-kernels bench-page bench-plot
 bench: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
 	@node tests/bench/main.js $(ROUNDS) $(BENCH)
+bench-growth: wasm tools-browsers tests/node_modules/.package-lock.json ## time and memory at 30 to 120 visits, contexts 512 to 8192
+	@node tests/bench/growth.js
+bench-plot: ## draw what make bench measured, for the README
+	@node tests/bench/plot.js
 bench-page: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
 	@node tests/bench/page.js $(ROUNDS)
 bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly

@@ -28,7 +28,7 @@ const versionOf = (name) => JSON.parse(readFileSync(join(ROOT, `tests/node_modul
 export function engines() {
   const own = JSON.parse(readFileSync(join(ROOT, 'js/package.json'), 'utf8')).version;
   const both = (make) => [1, 2].map(make);
-  const reprise = (isa, threads, kv, file = 'own') => ({ name: 'reprise', version: own, isa, threads, kv, file, page: 'reprise',
+  const reprise = (isa, threads, kv, file = 'own') => ({ name: 'reprise', version: own, isa, threads, kv, file, page: '/web/bench/engine.js',
     id: ['reprise', isa, `${threads}t`, ...kv === 'f16' ? [] : [kv], ...file === 'own' ? [] : ['unrolled']].join(' ') });
   const rival = (name, page, version, isa) => (threads) => (
     { name, version, isa, threads, kv: 'f16', file: 'twin', page, id: `${name} ${version} ${threads}t` });
@@ -36,13 +36,13 @@ export function engines() {
     id: `llama.cpp native ${threads}t${kv === 'f16' ? '' : ` ${kv}`}` });
   return [
     ...both((threads) => reprise('relaxed', threads, 'f16')),
-    ...both(rival('wllama', 'wllama2', versionOf('wllama-2'), 'simd128')),
+    ...both(rival('wllama', '/tests/bench/page/wllama2.js', versionOf('wllama-2'), 'simd128')),
     ...both((threads) => llama(threads, 'f16')),
     ...both((threads) => reprise('simd128', threads, 'f16')),
     ...both((threads) => reprise('relaxed', threads, 'q8_0')),
     ...both((threads) => llama(threads, 'q8_0')),
     reprise('relaxed', 1, 'f16', 'twin'),
-    ...both(rival('wllama', 'wllama3', versionOf('wllama-3'), 'simd128')),
+    ...both(rival('wllama', '/tests/bench/page/wllama3.js', versionOf('wllama-3'), 'simd128')),
   ];
 }
 
@@ -62,7 +62,7 @@ async function inPage({ browser, server }, engine, file, options, work) {
     for (const pid of empty.keys()) writeFileSync(`/proc/${pid}/clear_refs`, '5'); // the peak is counted from here on
     server.log = [];
     const run = (/** @type {any[]} */ ...all) => window.reprise.measure(...all);
-    const result = await page.evaluateWithin(LONGEST_MS, run, `./${engine.page}.js`, `/${file}`, { ...options, isa: engine.isa }, work);
+    const result = await page.evaluateWithin(LONGEST_MS, run, engine.page, `/${file}`, { ...options, isa: engine.isa }, work);
     const peak = Math.max(...[...empty].map(([pid, bytes]) => status(pid, 'VmHWM') - bytes));
     return { ...result, peak, transfer: transferred(server) };
   } finally {

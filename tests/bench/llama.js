@@ -2,7 +2,7 @@
 // node tests/bench/llama.js FILE OPTIONS WORK, the last two as JSON and as page/measure.js has them. Prints what that returns.
 import { readFileSync } from 'node:fs';
 import { getLlama } from 'node-llama-cpp';
-import { ids } from './page/ids.js';
+import { ids } from '../../web/bench/ids.js';
 
 const [file, options, work] = [process.argv[2], ...process.argv.slice(3).map((text) => JSON.parse(text))];
 

@@ -17,6 +17,10 @@ const types = {
 /** Models may come from anywhere, scripts and all else only from here. */
 const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' https: http:"
 
+/** The page that measures is isolated, so that it has threads. Other pages show that they need no headers. */
+const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' }
+const isIsolated = (address) => !address.endsWith('.html') || address === 'web/bench.html' // and scripts, for its workers
+
 /** @param {string | undefined} header @param {number} size
  * @returns {[number, number] | undefined | null} null: there is no such range */
 function rangeOf(header, size) {
@@ -39,6 +43,7 @@ function sendFile(request, response, path, address) {
     'Content-Type': types[address.split('.').pop()] ?? 'application/octet-stream', ETag: etag, 'Accept-Ranges': 'bytes',
     'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff',
     ...(address.endsWith('reprise-story.html') ? {} : { 'Content-Security-Policy': policy }),
+    ...(isIsolated(address) ? isolation : {}),
   }
   if (request.headers['if-none-match'] === etag) return response.writeHead(304, headers).end()
   const wanted = request.headers['if-range'] && request.headers['if-range'] !== etag ? undefined : request.headers.range

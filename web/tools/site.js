@@ -21,7 +21,7 @@ const folders = [
 ]
 
 /** What a page needs when there is no network. Adapters, terminal program and types are not part of that. */
-const kept = [/^web\/[^/]+\.(html|js|webmanifest|svg|png)$/, /^web\/(demo|style|icons)\/.*\.(js|css|svg|png)$/,
+const kept = [/^web\/[^/]+\.(html|js|webmanifest|svg|png)$/, /^web\/(bench|demo|style|icons)\/.*\.(js|css|svg|png)$/,
   /^js\/(?!bin\/).*\.js$/, /^js\/wasm\/page-.*\.wasm$/,
   /^models\/(catalogue\.json|stories\.gguf)$/]
 const left = [/\.test\.js$/, /^web\/(sw|coi-sw|precache-list)\.js$/]

@@ -1,6 +1,6 @@
 // wllama 2 behind the same face: its own completion loop without what that does beside computing (accepting tokens for penalties).
 import { Wllama } from '/tests/node_modules/wllama-2/esm/index.min.js';
-import { ids } from './ids.js';
+import { ids } from '/web/bench/ids.js';
 
 const FOLDER = '/tests/node_modules/wllama-2/esm';
 

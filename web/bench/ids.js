@@ -3,4 +3,4 @@
 
 /** @param {number} count @param {number} vocabulary @param {number} [seed] */
 export const ids = (count, vocabulary, seed = 0) => (
-  Array.from({ length: count }, (_, i) => 300 + (seed * 31 + (i + 1) * 7919) % (vocabulary - 300)));
+  Array.from({ length: count }, (_, i) => 300 + (seed * 31 + (i + 1) * 7919) % (vocabulary - 300)))
