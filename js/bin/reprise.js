@@ -5,7 +5,7 @@
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import process from 'node:process'
 
-const builds = ['scalar', 'simd128']
+const builds = ['scalar', 'simd128', 'relaxed']
 
 /** @param {string[]} args the build that `--isa X` or `--isa=X` asks for, else the best one; C refuses what it does not know */
 function pickBuild(args) {

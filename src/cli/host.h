@@ -3,6 +3,8 @@
 #ifndef RP_CLI_HOST_H
 #define RP_CLI_HOST_H
 
+#include "../pool.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +20,7 @@ double host_now_ms(void);
 /* The most memory used so far: natively what the engine counted, in WebAssembly the length of the memory. */
 uint64_t host_peak_bytes(uint64_t counted);
 /* Starts a thread that serves a pool (../pool.h), and returns when it does; false when there is none to be had. */
-bool host_thread(struct rp_pool *pool);
+bool host_thread(rp_pool *pool);
 
 /* The program; args[0] is its first argument. Returns the exit code. */
 int cli_main(int count, char **args);

@@ -2,6 +2,8 @@
 #include "../model.h"
 #include "cli.h"
 
+#include "../kernels/kernels.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,10 +45,11 @@ static rp_status isa_of(const options *o, rp_isa *isa, rp_error *err) {
     for (int i = RP_ISA_SCALAR; o->isa && i <= RP_ISA_RELAXED; i++)
         if (strcmp(o->isa, isa_name((rp_isa)i)) == 0)
             *isa = (rp_isa)i;
-    if (*isa == RP_ISA_RELAXED)
-        return rp_fail(err, RP_ERR_UNSUPPORTED,
-                       "--isa relaxed: this version has no relaxed SIMD kernels, want scalar "
-                       "or simd128");
+    const rp_kernels *kernels = rp_kernels_for(*isa);
+    if (!kernels)
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "--isa %s: this build has no such kernels", o->isa);
+    if (rp_kernels_check(kernels) != RP_KERNELS_CHECK) /* as relaxed SIMD in Node 20 */
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "%s kernels compute wrong sums on this machine", kernels->name);
     return RP_OK;
 }
 
