@@ -18,6 +18,7 @@ EMCC = $(eval EMCC := $$(shell src/toolchain.sh emcc))$(EMCC)
 # The variants of the engine. Each has its objects in build/obj/VARIANT.
 NATIVE := native asan tsan fuzz
 WASM := scalar simd128 relaxed
+THREADS := simd128-threads relaxed-threads
 FLAGS_native := -O3 -pthread -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
 FLAGS_asan := -O1 -g -pthread -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
 FLAGS_tsan := -O1 -g -pthread -fsanitize=thread -DRP_HAVE_SIMD128 -DRP_HAVE_RELAXED
@@ -26,6 +27,9 @@ FLAGS_scalar := -O3
 # Whoever has SIMD in the browser has these two as well.
 FLAGS_simd128 := -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint -DRP_HAVE_SIMD128
 FLAGS_relaxed := $(FLAGS_simd128) -mrelaxed-simd -DRP_HAVE_RELAXED
+# For pages that are cross-origin isolated.
+FLAGS_simd128-threads := $(FLAGS_simd128) -matomics
+FLAGS_relaxed-threads := $(FLAGS_relaxed) -matomics
 # Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c. Not
 # in the scalar build, whose kernels take weights apart with quant.c.
 small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/%,$1),,$(if $(filter src/quant.c src/base.c,$1),-Os,-Oz))
@@ -49,7 +53,9 @@ FORMATTED := $(filter-out %_tables.h,$(wildcard src/*.[ch] src/*/*.[ch] tests/*/
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
 
 engine_simd128 := $(filter-out src/kernels/relaxed%,$(ENGINE))
+engine_simd128-threads := $(engine_simd128)
 engine_scalar := $(filter-out src/kernels/simd128%,$(engine_simd128))
+comma := ,
 objects = $(patsubst %.c,build/obj/$1/%.o,$2)
 engine = $(call objects,$1,$(or $(engine_$1),$(ENGINE)))
 program = $(call engine,$1) $(call objects,$1,$(filter-out $2,$(CLI)))
@@ -73,7 +79,7 @@ run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf o
 .PHONY: native asan wasm
 native: build/native/reprise ## the terminal program for this machine
 asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
-wasm: $(foreach v,$(WASM),js/wasm/reprise-$v.wasm js/wasm/page-$v.wasm) js/lazy/.done ## the WebAssembly builds
+wasm: $(WASM:%=js/wasm/reprise-%.wasm) $(patsubst %,js/wasm/page-%.wasm,$(WASM) $(THREADS)) js/lazy/.done ## the WebAssembly builds
 
 .PHONY: serve single site screenshots
 PORT := 8000
@@ -156,10 +162,10 @@ js/wasm/reprise-%.wasm:
 # For pages: no terminal program, and a memory that JavaScript makes, with what rp_model_plan says as its maximum.
 PAGE_LINK := -Oz $(filter-out -O3 -sSTACK_SIZE=% -sINITIAL_HEAP=% -sMALLOC=%,$(WASM_LINK)) -sMALLOC=none -sSTACK_SIZE=32KB -sINITIAL_MEMORY=256KB -sIMPORTED_MEMORY
 page = $(filter-out %/choose.o,$(call engine,$1)) $(call objects,$1,$(PAGE))
-$(foreach v,$(WASM),$(eval js/wasm/page-$v.wasm: $(call page,$v)))
+$(foreach v,$(WASM) $(THREADS),$(eval js/wasm/page-$v.wasm: $(call page,$v)))
 js/wasm/page-%.wasm:
 	@mkdir -p $(@D) && echo "  LD    $@"
-	@$(EMCC) $(FLAGS_$*) $(PAGE_LINK) $^ -o $@
+	@$(EMCC) $(FLAGS_$*) $(PAGE_LINK) $(if $(filter %-threads,$*),-Wl$(comma)--shared-memory) $^ -o $@
 
 # C tests and fuzzers: engine objects without the terminal program, so that they bring their own main.
 .PHONY: c-tests fuzzers
@@ -204,7 +210,7 @@ build/obj/$1/%.o: %.c Makefile | tools-wasm
 	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $(if $(filter-out scalar,$1),$$(call small,$$<)) -c $$< -o $$@
 endef
 $(foreach v,$(NATIVE),$(eval $(call native_object,$v)))
-$(foreach v,$(WASM),$(eval $(call wasm_object,$v)))
+$(foreach v,$(WASM) $(THREADS),$(eval $(call wasm_object,$v)))
 .SECONDARY:
 -include $(shell find build/obj -name '*.d' 2>/dev/null)
 

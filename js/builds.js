@@ -1,7 +1,8 @@
-// Which WebAssembly build this browser runs, found by trying: what it validates, and whether the sums come out right.
+// Which WebAssembly build this browser runs: the best that it validates and whose sums come out right, with threads where memory
+// can be shared. As a rule one is fetched.
 import { IOError, UnsupportedError } from './errors.js'
-import { Engine, PAGE_BYTES } from './engine.js'
-import { simd } from './lazy/wasm-feature-detect/index.js'
+import { Engine } from './engine.js'
+import { relaxedSimd, simd } from './lazy/wasm-feature-detect/index.js'
 
 /** @typedef {import('./engine.js').Build} Build */
 
@@ -23,26 +24,38 @@ async function compile(url) {
   return streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer())
 }
 
-/** A small instance, for a look at something. */
-export function smallMemory(maximum = 16384) {
-  return new WebAssembly.Memory({ initial: 32, maximum })
+/** @type {Record<string, () => Promise<boolean>>} best first */
+const isas = { relaxed: relaxedSimd, simd128: simd, scalar: async () => true }
+
+/** How many threads are worth starting here. @param {number | 'auto'} wanted */
+function threadsFor(wanted) {
+  // In Node nothing says that it is isolated, nor need it be.
+  if (typeof SharedArrayBuffer !== 'function' || globalThis.crossOriginIsolated === false) return 1
+  return wanted === 'auto' ? Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, 8) : wanted
 }
 
-/** @param {string} isa @param {ArrayBuffer} [bytes] of the module, when it is given @returns {Promise<Build | undefined>} */
-async function attempt(isa, bytes) {
-  const module = await (bytes ? WebAssembly.compile(bytes) : compile(new URL(`./wasm/page-${isa}.wasm`, import.meta.url)))
-  const build = { module, isa }
-  const engine = await Engine.create(build, smallMemory())
+/** @param {string} isa @param {number} threads @param {ArrayBuffer} [bytes] of the module, when it is given @returns {Promise<Build | undefined>} */
+async function attempt(isa, threads, bytes) {
+  const name = threads > 1 ? `${isa}-threads` : isa
+  const module = await (bytes ? WebAssembly.compile(bytes) : compile(new URL(`./wasm/page-${name}.wasm`, import.meta.url)))
+  const build = { module, isa, threads }
+  const engine = await Engine.create(build)
   return engine.check() ? build : undefined
 }
 
-/** @param {ArrayBuffer} [bytes] @returns {Promise<Build>} */
-export async function chooseBuild(bytes) {
+/** @param {{ wasm?: ArrayBuffer, isa?: string, threads?: number | 'auto' }} options @returns {Promise<Build>} */
+export async function chooseBuild({ wasm, isa, threads = 'auto' }) {
   if (typeof WebAssembly !== 'object') throw new UnsupportedError('this browser has no WebAssembly')
-  if (bytes) return (await attempt('simd128', bytes)) ?? Promise.reject(new UnsupportedError('the module computes wrong sums here'))
-  const build = ((await simd()) && (await attempt('simd128'))) || (await attempt('scalar'))
-  if (!build) throw new UnsupportedError('WebAssembly computes wrong sums in this browser')
-  return build
+  if (wasm) return (await attempt('simd128', 1, wasm)) ?? Promise.reject(new UnsupportedError('the module computes wrong sums here'))
+  for (const name of isa ? [isa] : Object.keys(isas)) {
+    if (!(await isas[name]())) continue
+    const most = name === 'scalar' ? 1 : threadsFor(threads)
+    const alone = (/** @type {unknown} */ error) => {
+      if (most < 2 || error instanceof IOError) throw error
+      return attempt(name, 1) // memory that is shared could not be had
+    }
+    const build = await attempt(name, most).catch(alone)
+    if (build) return build
+  }
+  throw new UnsupportedError(isa ? `isa is ${isa}, which this browser does not run` : 'WebAssembly computes wrong sums in this browser')
 }
-
-export { PAGE_BYTES }

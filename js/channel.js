@@ -28,6 +28,8 @@ export class Channel {
   #closed
   /** @type {Listeners} */
   #notices
+  /** @type {(() => void)[]} */
+  #ends = []
 
   /** @param {Port} port @param {Listeners} notices what the worker tells outside of calls */
   constructor(port, notices) {
@@ -41,8 +43,15 @@ export class Channel {
     if (this.#closed) return
     this.#closed = error
     this.#port.terminate()
+    for (const end of this.#ends) end()
     for (const call of this.#calls.values()) call.reject(error)
     this.#calls.clear()
+  }
+
+  /** Calls it when the line is closed, or now if it is. @param {() => void} end */
+  atEnd(end) {
+    if (this.#closed) end()
+    else this.#ends.push(end)
   }
 
   /** @param {any} message from the worker */

@@ -8,6 +8,7 @@ export class EngineSession {
   #engine
   #at
   #ids // room for `context` ids
+  #isOne = false // position to compute
   /** @param {Engine} engine @param {{ context: number, kvType?: string }} options */
   constructor(engine, { context, kvType = 'f16' }) {
     const { x, page, layout } = engine
@@ -42,7 +43,7 @@ export class EngineSession {
   begin(ids) {
     const { x, page } = this.#engine
     this.#put(ids)
-    return this.#engine.count(x.session_begin(page, this.#at, this.#ids, ids.length))
+    return this.#begun(ids.length, x.session_begin(page, this.#at, this.#ids, ids.length))
   }
 
   /** The same ids and one more.
@@ -50,7 +51,13 @@ export class EngineSession {
   beginNext(id, count) {
     const { x, page } = this.#engine
     this.#engine.ids(this.#ids, count)[count - 1] = id
-    return this.#engine.count(x.session_begin(page, this.#at, this.#ids, count))
+    return this.#begun(count, x.session_begin(page, this.#at, this.#ids, count))
+  }
+
+  /** @param {number} count @param {number} reused */
+  #begun(count, reused) {
+    this.#isOne = count - reused === 1
+    return this.#engine.count(reused)
   }
 
   /** As begin, for the mean of hidden states.
@@ -64,7 +71,9 @@ export class EngineSession {
   /** Computes one visit of some positions, or the logits.
    * @returns {'done' | 'more' | 'wait'} */
   step() {
-    return this.#engine.layout.step[this.#engine.x.session_step(this.#at)]
+    const { x, layout, threads } = this.#engine
+    const step = () => x.session_step(this.#at)
+    return layout.step[threads ? threads.run(step, this.#isOne) : step()]
   }
   cancel() {
     this.#engine.x.session_cancel(this.#at)

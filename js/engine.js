@@ -9,7 +9,7 @@ const FEED_BYTES = 1 << 16
 const utf8 = new TextEncoder()
 const text8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** @typedef {{ module: WebAssembly.Module, isa: string }} Build */
+/** @typedef {{ module: WebAssembly.Module, isa: string, threads: number }} Build */
 
 /** One instance of a module, its memory and the one model in it. */
 export class Engine {
@@ -20,10 +20,15 @@ export class Engine {
   layout
   #page = 0
   #staging = 0
+  #planned = 1 // threads
+  /** @type {import('./threads.js').Threads | undefined} */
+  threads
 
-  /** @param {Build} build @param {WebAssembly.Memory} memory */
-  static async create(build, memory) {
+  /** @param {Build} build @param {number} [maximum] of the memory, in pages */
+  static async create(build, maximum = 16384) {
     const engine = new Engine()
+    const memory = new WebAssembly.Memory({ initial: Math.min(32, maximum), maximum, shared: build.threads > 1 })
+    engine.#planned = build.threads
     const imports = { env: { memory, emscripten_notify_memory_growth() {} } }
     engine.memory = memory
     engine.x = (await WebAssembly.instantiate(build.module, imports)).exports
@@ -133,7 +138,7 @@ export class Engine {
   plan({ context = 0, kvType = 'f16', sessions = 1, sequences = 1, adapters = 0, spare = 0 }) {
     const kv = this.layout.kv.indexOf(kvType)
     return JSON.parse(
-      this.#string(this.address(this.x.page_plan(this.#page, context, kv, 0, sessions, sequences, adapters + spare))),
+      this.#string(this.address(this.x.page_plan(this.#page, context, kv, 0, sessions, sequences, adapters + spare, this.#planned))),
     )
   }
 

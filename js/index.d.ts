@@ -59,6 +59,11 @@ export interface PlanOptions {
   spare?: number
   /** Never take more than this, whatever the machine has. */
   memoryLimit?: number
+  /** Threads to compute with, 1 to 16; the text is the same with any. Default `auto`: as many as the machine has, at most 8, of which
+   * those are used that help. A page that is not cross-origin isolated has one: asking for more is a warning. */
+  threads?: number | 'auto'
+  /** The instruction set; default: the best one that computes right here. One that does not is an `UnsupportedError`. */
+  isa?: 'relaxed' | 'simd128' | 'scalar'
   signal?: AbortSignal
   /** Base address of a hub that answers like the default one, for `hf:`. */
   hub?: string
@@ -90,9 +95,10 @@ export interface LoadProgress {
 }
 
 /** `unverified`: no integrity was given; `no-cache`: runs from memory, why is in the message; `damaged`: a cached chunk was
- * fetched again; `changed`: the file on the server is another one now, the cached one was dropped. */
+ * fetched again; `changed`: the file on the server is another one now, the cached one was dropped; `one-thread`: more were asked for,
+ * and the page is not cross-origin isolated. */
 export interface Warning {
-  kind: 'unverified' | 'no-cache' | 'damaged' | 'changed'
+  kind: 'unverified' | 'no-cache' | 'damaged' | 'changed' | 'one-thread'
   message: string
 }
 
@@ -157,6 +163,8 @@ export interface ModelInfo {
   /** Whether the embedding is the output projection, too. */
   tied: boolean
   isa: 'scalar' | 'simd128' | 'relaxed'
+  /** In a plan the most that there may be; in a model those that a token is computed with now, measured while it works. */
+  threads: number
   bos: number
   eos: number
 }

@@ -1,6 +1,6 @@
 // From a source's bytes to a model in memory, in the worker. The header is read in an instance that is thrown away; then memory
 // is made, with the plan as its maximum, and the same bytes and all others go into the instance that stays.
-import { chooseBuild, smallMemory } from './builds.js'
+import { chooseBuild } from './builds.js'
 import { Engine, PAGE_BYTES } from './engine.js'
 import { MemoryError } from './errors.js'
 import { pacer, Signal } from './time.js'
@@ -13,7 +13,7 @@ const TELL_MS = 50 // between two progress events
 /** Reads the header of a file; `kept` are the pieces that were taken for it.
  * @param {AsyncIterable<Uint8Array>} pieces @param {import('./engine.js').Build} build */
 async function readHeader(pieces, build) {
-  const head = (await Engine.create(build, smallMemory())).open()
+  const head = (await Engine.create(build)).open()
   /** @type {any[]} */
   const kept = []
   const iterator = pieces[Symbol.asyncIterator]()
@@ -31,11 +31,11 @@ async function readHeader(pieces, build) {
   return { head, kept, iterator }
 }
 
-/** @param {Engine} head @param {any} options */
-function describe(head, options) {
+/** @param {Engine} head @param {import('./engine.js').Build} build @param {any} options */
+function describe(head, { threads }, options) {
   const info = head.info()
   const template = head.string('tokenizer.chat_template')
-  Object.assign(info, { isa: head.layout.isa[info.isa], name: head.string('general.name'), license: head.string('general.license'), chat: !!template })
+  Object.assign(info, { isa: head.layout.isa[info.isa], threads, name: head.string('general.name'), license: head.string('general.license'), chat: !!template })
   const sessions = options.sessions ?? 1
   const bytes = (/** @type {number} */ count) => Math.ceil(head.plan({ ...options, sessions: count }).total / PAGE_BYTES) * PAGE_BYTES
   const memory = bytes(sessions)
@@ -70,9 +70,10 @@ function judge(bytes, limit) {
 /** What a file would take, from its header alone.
  * @param {Source} source @param {any} options @param {AbortSignal} signal */
 export async function planModel(source, options, signal) {
-  const { head, iterator } = await readHeader(source.head(signal), await chooseBuild(options.wasm))
+  const build = await chooseBuild(options)
+  const { head, iterator } = await readHeader(source.head(signal), build)
   await iterator.return?.()
-  const { info, plan } = describe(head, options)
+  const { info, plan } = describe(head, build, options)
   source.expect(info.fileBytes)
   const cached = await source.cachedBytes()
   const estimate = await globalThis.navigator?.storage?.estimate?.().catch(() => undefined)
@@ -110,12 +111,15 @@ export class LoadedModel {
 }
 
 /** Starts a load; resolves once the header is understood, with weights arriving behind `ready`.
- * @param {Source} source @param {any} options @param {{ signal: AbortSignal, progress: (progress: any) => void }} on */
-export async function loadModel(source, options, { signal, progress }) {
-  const build = await chooseBuild(options.wasm)
+ * @param {Source} source @param {any} options @param {{ signal: AbortSignal, progress: (progress: any) => void,
+ * tell: (event: string, detail: any) => void }} on */
+export async function loadModel(source, options, { signal, progress, tell }) {
+  const build = await chooseBuild(options)
+  const lazy = build.threads > 1 ? import('./threads.js') : undefined
+  lazy?.catch(() => {}) // it is waited for below
   progress({ phase: 'header', loaded: 0, total: 0, fromCache: 0 })
   const { head, kept, iterator } = await readHeader(source.read(signal), build)
-  const described = describe(head, options)
+  const described = describe(head, build, options)
   const { memory } = described.plan
   const verdict = judge(memory, options.memoryLimit)
   if (verdict.answer === 'no') {
@@ -123,9 +127,9 @@ export async function loadModel(source, options, { signal, progress }) {
     throw new MemoryError(verdict.reason, { bytesNeeded: memory })
   }
   source.expect(described.info.fileBytes)
-  const initial = Math.min(32, memory / PAGE_BYTES)
-  const engine = (await Engine.create(build, new WebAssembly.Memory({ initial, maximum: memory / PAGE_BYTES }))).open()
+  const engine = (await Engine.create(build, memory / PAGE_BYTES)).open()
   const model = new LoadedModel(engine, described)
+  if (lazy) engine.threads = new (await lazy).Threads(engine, build, tell)
   let loaded = 0
   for (const piece of kept.splice(0)) {
     loaded += feedPiece(engine, piece)
@@ -173,6 +177,7 @@ async function feedRest(model, source, loaded, iterator, progress) {
       await pause()
     }
     engine.finish()
+    engine.threads?.calibrate(model.plan)
     model.lastByteAt = performance.now()
     model.arrived.fire()
     await source.finish()

@@ -5,7 +5,7 @@ import { Session } from './session.js'
 import { connect } from './spawn.js'
 
 /** Options that the worker wants; functions and signals stay here. @param {any} options */
-function forWorker({ context, kvType, sessions, sequences, adapters, spare, memoryLimit, integrity, cache, wasm }) {
+function forWorker({ context, kvType, sessions, sequences, adapters, spare, memoryLimit, integrity, cache, wasm, isa, threads }) {
   const whole = { context, sessions, sequences }
   const counts = { ...whole, adapters, spare, memoryLimit }
   for (const [name, value] of Object.entries(counts))
@@ -13,7 +13,11 @@ function forWorker({ context, kvType, sessions, sequences, adapters, spare, memo
       throw new ArgumentError(`${name} is ${value}, want ${name in whole ? 'an integer' : 'bytes'}, 0 or more`)
   if (kvType !== undefined && !['f16', 'f32', 'q8_0'].includes(kvType))
     throw new ArgumentError(`kvType is ${kvType}, want f16, f32 or q8_0`)
-  return { ...counts, kvType, integrity, cache, wasm }
+  if (isa !== undefined && !['relaxed', 'simd128', 'scalar'].includes(isa))
+    throw new ArgumentError(`isa is ${isa}, want relaxed, simd128 or scalar`)
+  if (threads !== undefined && threads !== 'auto' && !(Number.isInteger(threads) && threads > 0 && threads <= 16))
+    throw new ArgumentError(`threads is ${threads}, want 1 to 16 or auto`)
+  return { ...counts, kvType, integrity, cache, wasm, isa, threads }
 }
 
 export class Model extends EventTarget {
@@ -25,22 +29,28 @@ export class Model extends EventTarget {
   info
   plan
   ready
-  memory
+  memory = 0
   verified = false
 
   /** Not for users: Model.load().
    * @param {import('./channel.js').Channel} channel @param {any} header @param {Promise<any>} ready */
-  constructor(channel, { info, plan, memory }, ready) {
+  constructor(channel, { info, plan, memory, threads }, ready) {
     super()
     this.#channel = channel
     this.info = info
     this.plan = plan
-    this.memory = memory
-    this.ready = ready.then(({ verified, memory }) => {
+    this.#take({ memory, threads })
+    this.ready = ready.then(({ verified, ...now }) => {
       this.verified = verified
-      this.memory = memory
+      this.#take(now)
     })
     this.ready.catch(() => {})
+  }
+
+  /** @param {{ memory: number, threads: number }} now */
+  #take({ memory, threads }) {
+    this.memory = memory
+    this.info.threads = threads
   }
 
   /** @param {any} source @param {any} options */
@@ -91,7 +101,9 @@ export class Model extends EventTarget {
         resolve(model)
         setTimeout(() => warnings.forEach(tell)) // by then who waited for the model can listen
       }
-      const listeners = { ...on, progress: onProgress, warning: warn, header, ready: isReady }
+      const threads = (/** @type {any} */ start) =>
+        void import('./threads.js').then((scripts) => scripts.startThreads(start, channel, workerUrl)).catch(() => {}) // fewer, then
+      const listeners = { ...on, progress: onProgress, warning: warn, header, ready: isReady, threads }
       const whole = channel.call('load', { spec, options: worker }, { signal, on: listeners })
       ready.catch((error) => {
         reject(error)
@@ -102,8 +114,8 @@ export class Model extends EventTarget {
   }
 
   /** Not for users: what the worker tells of a session. @param {any} state */
-  takeState({ id, memory, ...state }) {
-    this.memory = memory
+  takeState({ id, memory, threads, ...state }) {
+    this.#take({ memory, threads })
     this.#sessions.get(id)?.takeState(state)
   }
 

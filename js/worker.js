@@ -39,7 +39,8 @@ function find(id) {
   return session
 }
 
-const memory = () => model?.engine.memory.buffer.byteLength ?? 0
+/** What changes while the model is used. */
+const now = () => ({ memory: model?.engine.memory.buffer.byteLength ?? 0, threads: model?.engine.threads?.count ?? 1 })
 
 /** @param {import('./loader.js').LoadedModel} model @param {number} open */
 function checkSessions(model, open) {
@@ -53,7 +54,7 @@ function checkSessions(model, open) {
 /** @param {number} id @param {any} options */
 function makeSession(id, options) {
   checkSessions(loaded(), sessions.size)
-  const tell = (/** @type {any} */ state) => port.postMessage({ notice: 'session', detail: { id, memory: memory(), ...state } })
+  const tell = (/** @type {any} */ state) => port.postMessage({ notice: 'session', detail: { id, ...now(), ...state } })
   const session = new WorkerSession(loaded(), options, tell)
   session.room = closing
   sessions.set(id, session)
@@ -76,10 +77,13 @@ const handlers = {
   async load(params, task) {
     const source = await open(params, task)
     const progress = (/** @type {any} */ step) => task.tell('progress', step)
-    model = await loadModel(source, params.options, { signal: task.signal, progress })
-    task.tell('header', { info: model.info, plan: model.plan, memory: memory() })
+    const tell = (/** @type {string} */ event, /** @type {any} */ detail) => task.tell(event, detail)
+    model = await loadModel(source, params.options, { signal: task.signal, progress, tell })
+    if (params.options.threads > model.info.threads)
+      task.tell('warning', { kind: 'one-thread', message: 'the page is not cross-origin isolated: one thread computes' })
+    task.tell('header', { info: model.info, plan: model.plan, ...now() })
     await model.ready
-    task.tell('ready', { verified: model.verified, memory: memory() })
+    task.tell('ready', { verified: model.verified, ...now() })
     await source.kept
     progress({ phase: 'stored', loaded: model.info.fileBytes, total: model.info.fileBytes, fromCache: source.fromCache })
   },

@@ -70,7 +70,9 @@ EXPORT(page_open) page *page_open(void) {
 EXPORT(page_close) void page_close(page *p) {
     if (!p)
         return;
+    rp_pool_close(p->model->pool);
     rp_model_close(p->model);
+    free(p->stacks);
     free(p->json);
     free(p->ids);
     free(p);
@@ -191,7 +193,7 @@ EXPORT(page_token_flags) int page_token_flags(page *p, int32_t id) {
 
 EXPORT(session_open) rp_session *session_open(page *p, uint32_t context, int kv_type, uint32_t chunk) {
     rp_session *s = NULL;
-    rp_session_options options = {context, (rp_kv_type)kv_type, chunk};
+    rp_session_options options = {context, (rp_kv_type)kv_type, chunk, p->threads};
     page_took(p, rp_session_open(&s, p->model, &options, &p->err));
     return s;
 }

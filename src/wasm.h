@@ -18,6 +18,7 @@ enum {
     PAGE_TEXT_BYTES = 64 << 10,   /* and for texts */
     PAGE_TEXT_PER_POSITION = 512, /* tokenizing a text that fills the context, and its ids */
     PAGE_SLACK_BYTES = 128 << 10, /* JSON, options, stop texts, the heap's own */
+    PAGE_STACK_BYTES = 32 << 10,  /* of a thread */
 };
 
 /* One model and the results of the last call about it. */
@@ -35,6 +36,8 @@ typedef struct page {
     float logprobs[PAGE_TOP];
     char key[17];
     uint64_t header_gaps; /* page_heap_gaps when the header was understood */
+    uint32_t threads;     /* wasm_threads.c; 0: one */
+    char *stacks;
 } page;
 
 /* Remembers a status; true for RP_OK. */

@@ -147,8 +147,10 @@ extern char __heap_base; /* where static data and the stack end */
 #endif
 
 /* What a page takes besides what the engine counts. Later blocks may not fit into the gaps that parsing the header left. */
-static uint64_t runtime_bytes(const page *p, uint64_t context) {
+static uint64_t runtime_bytes(const page *p, uint64_t context, uint32_t threads) {
     uint64_t bytes = PAGE_FEED_BYTES + PAGE_TEXT_BYTES + PAGE_SLACK_BYTES + context * PAGE_TEXT_PER_POSITION;
+    if (threads > 1)
+        bytes += (uint64_t)(threads - 1) * PAGE_STACK_BYTES;
 #ifdef __wasm__
     bytes += (uintptr_t)&__heap_base;
 #endif
@@ -157,14 +159,14 @@ static uint64_t runtime_bytes(const page *p, uint64_t context) {
 
 EXPORT(page_plan)
 const char *page_plan(page *p, uint32_t context, int kv_type, uint32_t chunk, uint32_t sessions, uint32_t sequences,
-                      double extra) {
+                      double extra, uint32_t threads) {
     rp_plan plan;
-    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions, sequences, 0};
+    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions, sequences, 0, threads};
     if (extra > 0)
         options.adapter_bytes = extra < 0x1p53 ? (uint64_t)extra : UINT64_C(1) << 53;
     if (!page_took(p, rp_model_plan(p->model, &options, &plan, &p->err)))
         return page_gave(p, NULL, 0);
-    uint64_t runtime = runtime_bytes(p, plan.context);
+    uint64_t runtime = runtime_bytes(p, plan.context, threads);
     start(p);
     add(p, "{");
     add_number(p, "weights", plan.weights);

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import * as reprise from '../../js/index.js';
-import { chooseBuild, smallMemory } from '../../js/builds.js';
+import { chooseBuild } from '../../js/builds.js';
 import { Engine } from '../../js/engine.js';
 import { errorsByCode } from '../../js/errors.js';
 import { SAMPLING } from '../../js/generate.js';
@@ -13,7 +13,7 @@ import { ROOT } from './lib/cli.js';
 
 const read = (file) => readFileSync(join(ROOT, file), 'utf8');
 const types = ts.createSourceFile('index.d.ts', read('js/index.d.ts'), ts.ScriptTarget.Latest);
-const { layout } = await Engine.create(await chooseBuild(), smallMemory());
+const { layout } = await Engine.create(await chooseBuild({}));
 
 const sorted = (names) => [...names].sort();
 const declared = (name) => types.statements.find((statement) => statement.name?.text === name);

@@ -1,0 +1,145 @@
+// Threads, for pages that are cross-origin isolated: imported there and nowhere else. The page starts the workers, because Firefox
+// hangs now and then when a worker does; the engine's worker opens the pool and finds out how many threads are worth using.
+import { EngineSession } from './engine-session.js'
+import { IOError } from './errors.js'
+
+// ---- In the page
+
+/** @param {string | URL | undefined} workerUrl @returns {Promise<any>} */
+async function startWorker(workerUrl) {
+  if (typeof Worker !== 'function') {
+    const threads = await import('node:worker_threads')
+    const thread = new threads.Worker(new URL('./thread.js', workerUrl ?? import.meta.url))
+    thread.unref()
+    return Object.assign(thread, { addEventListener: thread.on })
+  }
+  const file = new URL('./thread.js', workerUrl ? new URL(workerUrl, location.href) : import.meta.url)
+  if (file.origin !== location.origin) {
+    const blob = URL.createObjectURL(new Blob([`import ${JSON.stringify(file.href)}`], { type: 'text/javascript' }))
+    setTimeout(() => URL.revokeObjectURL(blob), 60_000)
+    return new Worker(blob, { type: 'module' })
+  }
+  if (workerUrl) return new Worker(file, { type: 'module' })
+  return new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }) // bundlers look for this line
+}
+
+/** Starts a worker for each stack, and ends them with the channel. One that does not come is no failure: there are fewer threads.
+ * @param {{ stacks: number[] }} start @param {import('./channel.js').Channel} channel @param {string | URL} [workerUrl] */
+export async function startThreads({ stacks, ...start }, channel, workerUrl) {
+  for (const stack of stacks) {
+    const thread = await startWorker(workerUrl)
+    channel.atEnd(() => thread.terminate())
+    let isServing = false
+    thread.addEventListener('message', () => (isServing = true))
+    thread.addEventListener('error', (/** @type {any} */ event) => {
+      event.preventDefault?.()
+      // What it was computing will never be done.
+      if (isServing) channel.close(new IOError(`a thread stopped: ${event.message}`))
+    })
+    thread.postMessage({ ...start, stack })
+  }
+}
+
+// ---- In the engine's worker
+
+const SAMPLES = 6 // steps in a row with one number of threads; the first is not counted
+const ROUNDS = 2
+const AGAIN = 4000 // steps until it is measured again: the machine may have other work by then
+const WORTH = 0.97 // more threads must be that much faster
+const CALIBRATION_MS = 6
+
+/** @param {number[]} times */
+const median = (times) => times.sort((a, b) => a - b)[times.length >> 1]
+
+/** The number of threads for one kind of step, found while working: what is computed is the same with any. */
+class Choice {
+  best = 1
+  #counts = [1]
+  #step = 0
+  /** @type {number[][]} */
+  #times = []
+
+  /** @param {number} there threads that there are */
+  count(there) {
+    if (there !== this.#counts.at(-1)) {
+      this.#counts = [1, 2, 4, 8].filter((count) => count < there).concat(there)
+      this.best = there
+      this.#restart()
+    }
+    if (this.#step > this.#all + AGAIN) this.#restart()
+    return this.isMade ? this.best : this.#counts[Math.floor(this.#step / SAMPLES) % this.#counts.length]
+  }
+
+  #restart() {
+    this.#step = 0
+    this.#times = this.#counts.map(() => [])
+  }
+
+  get #all() {
+    return this.#counts.length * SAMPLES * ROUNDS
+  }
+  get isMade() {
+    return this.#step >= this.#all
+  }
+
+  /** @param {number} ms of a step with the last count */
+  took(ms) {
+    if (!this.isMade && this.#step % SAMPLES) this.#times[Math.floor(this.#step / SAMPLES) % this.#counts.length].push(ms)
+    if (++this.#step !== this.#all) return
+    const times = this.#times.map(median)
+    let best = 0
+    times.forEach((time, i) => (best = time < WORTH * times[best] ? i : best))
+    this.best = this.#counts[best]
+  }
+}
+
+export class Threads {
+  #engine
+  #one = new Choice() // steps of one position
+  #many = new Choice()
+
+  /** Takes memory for pool and stacks, and tells the page to start workers.
+   * @param {import('./engine.js').Engine} engine @param {import('./engine.js').Build} build
+   * @param {(event: string, detail: any) => void} tell */
+  constructor(engine, { module, threads }, tell) {
+    const { x, page, memory } = engine
+    this.#engine = engine
+    engine.address(x.page_threads_open(page, threads))
+    const stacks = Array.from({ length: threads - 1 }, (_, i) => x.page_stack(page, i + 1) >>> 0)
+    tell('threads', { module, memory, page, stacks })
+  }
+
+  /** Threads that steps of one position use. */
+  get count() {
+    return this.#one.best
+  }
+
+  /** Runs a step with the number of threads that is best, or to find out which.
+   * @param {() => number} step @param {boolean} isOne of one position */
+  run(step, isOne) {
+    const { x, page } = this.#engine
+    const choice = isOne ? this.#one : this.#many
+    x.page_threads_use(page, choice.count(x.page_threads(page)))
+    const start = performance.now()
+    const state = step()
+    if (state === 1) choice.took(performance.now() - start) // not the logits, not a wait
+    return state
+  }
+
+  /** Some steps of one position, to know before somebody waits. @param {{ context: number, kvType: string }} plan */
+  calibrate({ context, kvType }) {
+    const start = performance.now()
+    let session
+    try {
+      session = new EngineSession(this.#engine, { context: Math.min(context, 32), kvType })
+    } catch {
+      return // all the memory that was planned for sessions is theirs
+    }
+    const isOver = () => this.#one.isMade || performance.now() - start > CALIBRATION_MS
+    while (!isOver()) {
+      session.beginNext(0, 1)
+      while (session.step() === 'more' && !isOver());
+    }
+    session.close()
+  }
+}
