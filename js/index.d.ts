@@ -59,8 +59,8 @@ export interface PlanOptions {
   spare?: number
   /** Never take more than this, whatever the machine has. */
   memoryLimit?: number
-  /** Threads to compute with, 1 to 16; the text is the same with any. Default `auto`: as many as the machine has, at most 8, of which
-   * those are used that help. A page that is not cross-origin isolated has one: asking for more is a warning. */
+  /** Threads to compute with, 1 to 16; the text is the same with any. Default `auto`: up to as many as the machine has and 8; how many
+   * of them help is measured while they work. A page that is not cross-origin isolated has one: asking for more is a warning. */
   threads?: number | 'auto'
   /** The instruction set; default: the best one that computes right here. One that does not is an `UnsupportedError`. */
   isa?: 'relaxed' | 'simd128' | 'scalar'
@@ -95,8 +95,8 @@ export interface LoadProgress {
 }
 
 /** `unverified`: no integrity was given; `no-cache`: runs from memory, why is in the message; `damaged`: a cached chunk was
- * fetched again; `changed`: the file on the server is another one now, the cached one was dropped; `one-thread`: more were asked for,
- * and the page is not cross-origin isolated. */
+ * fetched again; `changed`: the file on the server is another one now, the cached one was dropped; `one-thread`: more were asked for
+ * than can share memory here. */
 export interface Warning {
   kind: 'unverified' | 'no-cache' | 'damaged' | 'changed' | 'one-thread'
   message: string

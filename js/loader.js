@@ -129,7 +129,7 @@ export async function loadModel(source, options, { signal, progress, tell }) {
   source.expect(described.info.fileBytes)
   const engine = (await Engine.create(build, memory / PAGE_BYTES)).open()
   const model = new LoadedModel(engine, described)
-  if (lazy) engine.threads = new (await lazy).Threads(engine, build, tell)
+  if (lazy) engine.threads = new (await lazy).Threads(engine, build, (options.threads ?? 'auto') === 'auto', tell)
   let loaded = 0
   for (const piece of kept.splice(0)) {
     loaded += feedPiece(engine, piece)

@@ -57,7 +57,7 @@ class Choice {
   #counts = [1]
   #step = 0
   /** @type {number[][]} */
-  #times = []
+  #times = [[]]
 
   /** @param {number} there threads that there are */
   count(there) {
@@ -95,31 +95,38 @@ class Choice {
 
 export class Threads {
   #engine
+  #isAuto
   #one = new Choice() // steps of one position
   #many = new Choice()
 
   /** Takes memory for pool and stacks, and tells the page to start workers.
-   * @param {import('./engine.js').Engine} engine @param {import('./engine.js').Build} build
+   * @param {import('./engine.js').Engine} engine @param {import('./engine.js').Build} build @param {boolean} isAuto
    * @param {(event: string, detail: any) => void} tell */
-  constructor(engine, { module, threads }, tell) {
+  constructor(engine, { module, threads }, isAuto, tell) {
     const { x, page, memory } = engine
     this.#engine = engine
+    this.#isAuto = isAuto
     engine.address(x.page_threads_open(page, threads))
     const stacks = Array.from({ length: threads - 1 }, (_, i) => x.page_stack(page, i + 1) >>> 0)
     tell('threads', { module, memory, page, stacks })
   }
 
-  /** Threads that steps of one position use. */
-  get count() {
-    return this.#one.best
+  /** With the engine's own. */
+  get #there() {
+    return this.#engine.x.page_threads(this.#engine.page)
   }
 
-  /** Runs a step with the number of threads that is best, or to find out which.
+  /** Threads that steps of one position use. */
+  get count() {
+    return this.#isAuto ? this.#one.best : this.#there
+  }
+
+  /** Runs a step with the number of threads that is best, or to find out which; all of them when their number was asked for.
    * @param {() => number} step @param {boolean} isOne of one position */
   run(step, isOne) {
     const { x, page } = this.#engine
     const choice = isOne ? this.#one : this.#many
-    x.page_threads_use(page, choice.count(x.page_threads(page)))
+    x.page_threads_use(page, this.#isAuto ? choice.count(this.#there) : this.#there)
     const start = performance.now()
     const state = step()
     if (state === 1) choice.took(performance.now() - start) // not the logits, not a wait
@@ -128,6 +135,7 @@ export class Threads {
 
   /** Some steps of one position, to know before somebody waits. @param {{ context: number, kvType: string }} plan */
   calibrate({ context, kvType }) {
+    if (!this.#isAuto) return
     const start = performance.now()
     let session
     try {

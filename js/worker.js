@@ -80,7 +80,7 @@ const handlers = {
     const tell = (/** @type {string} */ event, /** @type {any} */ detail) => task.tell(event, detail)
     model = await loadModel(source, params.options, { signal: task.signal, progress, tell })
     if (params.options.threads > model.info.threads)
-      task.tell('warning', { kind: 'one-thread', message: 'the page is not cross-origin isolated: one thread computes' })
+      task.tell('warning', { kind: 'one-thread', message: 'one thread computes: the page is not cross-origin isolated, or the browser has no SIMD' })
     task.tell('header', { info: model.info, plan: model.plan, ...now() })
     await model.ready
     task.tell('ready', { verified: model.verified, ...now() })
