@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* A visit, or the head, of some positions, as the stages see it; all of them share this. Position t stands in row first + t of
- * the wave's x, cosines and sines, and in row t of everything else. */
+ * the wave's x, cosines and sines, or in row 0 of its owner's, and in row t of everything else. */
 typedef struct pass {
     rp_session *s;
     const rp_visit *visit;
@@ -25,8 +25,12 @@ static size_t position(const pass *p, size_t t) {
     return p->owners ? p->owners[t]->length : p->s->length + p->first + t;
 }
 
-static float *x_row(const rp_session *s, size_t row) {
-    return s->x + row * s->model->config.dim;
+static size_t row(const pass *p, size_t t) {
+    return p->owners ? 0 : p->first + t;
+}
+
+static float *x_row(const pass *p, size_t t) {
+    return owner(p, t)->x + row(p, t) * p->s->model->config.dim;
 }
 
 /* ---- Products ------------------------------------------------------------------------------------------ */
@@ -45,8 +49,8 @@ static size_t groups_of(const rp_matrix *w) {
 }
 
 /* out = groups first..last-1 of the matrix times the session's activations. */
-static void multiply_groups(const rp_session *s, const rp_matrix *w, size_t first, size_t last, size_t count, float *out,
-                            size_t stride) {
+static void multiply_groups(const rp_session *s, const rp_matrix *w, size_t first, size_t last, size_t count,
+                            float *out, size_t stride) {
     rp_matmul job = {.weights = w->data,
                      .group_bytes = (size_t)rp_group_bytes(w->type, w->columns),
                      .columns = w->columns,
@@ -101,7 +105,7 @@ static void norm_row(const pass *p, const float *norm, size_t t) {
     const rp_session *s = p->s;
     const rp_config *c = &s->model->config;
     float *h = s->h + t * s->dim_stride;
-    s->model->kernels->rms_norm(h, x_row(s, p->first + t), norm, c->dim, c->norm_eps);
+    s->model->kernels->rms_norm(h, x_row(p, t), norm, c->dim, c->norm_eps);
     quantize(s, h, c->dim, t);
 }
 
@@ -130,7 +134,7 @@ static void do_residual(void *user, size_t first, size_t last, size_t thread) {
             s->model->kernels->add(h, p->bias, c->dim);
         if (p->post_norm)
             s->model->kernels->rms_norm(h, h, p->post_norm, c->dim, c->norm_eps);
-        s->model->kernels->add(x_row(s, p->first + t), h, c->dim);
+        s->model->kernels->add(x_row(p, t), h, c->dim);
     }
 }
 
@@ -156,13 +160,13 @@ static void rotate(const rp_config *c, float *head, const float *cosine, const f
 static void shape_head(const pass *p, float *head, size_t index, const float *bias, const float *norm, size_t t) {
     const rp_session *s = p->s;
     const rp_config *c = &s->model->config;
-    size_t local = rp_block_slides(c, p->visit->attn), at = (p->first + t) * (c->rope_dims / 2);
+    size_t local = rp_block_slides(c, p->visit->attn), at = row(p, t) * (c->rope_dims / 2);
     if (bias)
         s->model->kernels->add(head, bias + index * c->head_dim, c->head_dim);
     if (norm)
         s->model->kernels->rms_norm(head, head, norm, c->head_dim, c->norm_eps);
     if (rp_block_rotates(c, p->visit->attn))
-        rotate(c, head, s->cosine[local] + at, s->sine[local] + at);
+        rotate(c, head, owner(p, t)->cosine[local] + at, owner(p, t)->sine[local] + at);
 }
 
 /* The queries' heads, then the keys' and values', which are stored. */
@@ -180,7 +184,8 @@ static void do_heads(void *user, size_t first, size_t last, size_t thread) {
                 continue;
             }
             size_t kv = h - c->heads;
-            float *key = s->k + t * s->kv_stride + kv * c->head_dim, *value = s->v + t * s->kv_stride + kv * c->head_dim;
+            float *key = s->k + t * s->kv_stride + kv * c->head_dim,
+                  *value = s->v + t * s->kv_stride + kv * c->head_dim;
             shape_head(p, key, kv, b->k_bias, b->k_norm, t);
             if (b->v_bias)
                 s->model->kernels->add(value, b->v_bias + kv * c->head_dim, c->head_dim);
@@ -197,6 +202,7 @@ typedef struct tile {
     size_t slot, head;
     size_t queries;
     size_t start, end; /* positions that any of them sees, rounded to multiples of 32 */
+    size_t stored;     /* the end, not rounded: beyond it floats may be anything */
 } tile;
 
 /* scores = queries times keys. */
@@ -217,12 +223,12 @@ static void score(const rp_kernels *kernels, const tile *a) {
 static void mix_floats(const rp_kernels *kernels, const tile *a) {
     const rp_act weights = {.values = a->own->weights, .padded = a->own->score_stride};
     for (size_t query = 0; query < a->queries; query++)
-        for (size_t i = 0; i < a->end - a->start; i++)
+        for (size_t i = 0; i < a->stored - a->start; i++)
             weights.values[rp_act_value_at(&weights, query, i)] = a->own->scores[query * a->own->score_stride + i];
     size_t column = RP_ROWS * rp_type_traits[rp_kv_matrix_type(a->kv)].block_bytes;
     rp_matmul job = {.weights = rp_kv_values(a->kv, a->slot, a->head) + a->start * column,
                      .group_bytes = rp_kv_value_stride(a->kv),
-                     .columns = a->end - a->start,
+                     .columns = a->stored - a->start,
                      .last = a->kv->width / RP_ROWS,
                      .act = &weights,
                      .tokens = a->queries,
@@ -260,7 +266,8 @@ static void attend(const pass *p, size_t head, size_t t, size_t count, size_t th
     tile a = {.own = &s->attention[thread], .kv = &owner(p, t)->kv, .slot = (size_t)p->visit->slot, .head = head};
     a.queries = count * group;
     a.start = sees_from(p, position(p, t)) / RP_TILE * RP_TILE;
-    a.end = rp_round_up(position(p, t) + count, RP_TILE);
+    a.stored = position(p, t) + count;
+    a.end = rp_round_up(a.stored, RP_TILE);
     for (size_t i = 0; i < a.queries; i++)
         kernels->quantize(s->q + (t + i / group) * s->q_stride + offset + i % group * width, width, &a.own->query, i);
     score(kernels, &a);
@@ -371,7 +378,7 @@ static void embed(const pass *p) {
     const rp_config *c = &p->s->model->config;
     const rp_matrix *e = &p->s->model->embedding;
     for (size_t t = 0; t < p->count; t++) {
-        float *x = x_row(p->s, p->first + t);
+        float *x = x_row(p, t);
         rp_unpack_row(e->type, c->dim, e->data, (size_t)owner(p, t)->ids[position(p, t)], x);
         for (uint32_t i = 0; c->embedding_scale != 1.0f && i < c->dim; i++)
             x[i] *= c->embedding_scale;
@@ -401,8 +408,8 @@ static void turn(const pass *p) {
             for (size_t i = 0; i < pairs; i++) {
                 double sine, cosine;
                 rp_sincos((double)position(p, t) * s->rate[local][i], &sine, &cosine);
-                s->cosine[local][(p->first + t) * pairs + i] = (float)cosine;
-                s->sine[local][(p->first + t) * pairs + i] = (float)sine;
+                owner(p, t)->cosine[local][row(p, t) * pairs + i] = (float)cosine;
+                owner(p, t)->sine[local][row(p, t) * pairs + i] = (float)sine;
             }
 }
 
@@ -416,12 +423,12 @@ void rp_forward_visit(rp_session *s, rp_session *const *owners, uint32_t index, 
     if (p.visit->slot >= 0)
         attention(&p);
     feed_forward(&p);
-    for (size_t row = first; p.visit->norm_after && row < first + count; row++)
-        m->kernels->rms_norm(x_row(s, row), x_row(s, row), m->output_norm, m->config.dim, m->config.norm_eps);
+    for (size_t t = 0; p.visit->norm_after && t < count; t++)
+        m->kernels->rms_norm(x_row(&p, t), x_row(&p, t), m->output_norm, m->config.dim, m->config.norm_eps);
 }
 
-void rp_forward_head(rp_session *s, size_t first, size_t count) {
-    pass p = {.s = s, .first = first, .count = count};
+void rp_forward_head(rp_session *s, rp_session *const *owners, size_t first, size_t count) {
+    pass p = {.s = s, .first = first, .count = count, .owners = owners};
     norm_and_quantize(&p, s->model->output_norm);
     multiply(&(products){.s = s,
                          .count = count,
@@ -429,12 +436,16 @@ void rp_forward_head(rp_session *s, size_t first, size_t count) {
                          .matrix = {&s->model->head},
                          .out = {s->logits},
                          .stride = {s->vocab_stride}});
+    for (size_t t = 0; owners && t < count; t++)
+        if (owners[t] != s)
+            memcpy(owners[t]->logits, s->logits + t * s->vocab_stride, s->vocab_stride * sizeof *s->logits);
 }
 
 void rp_forward_pool(rp_session *s, size_t count) {
     const rp_config *c = &s->model->config;
-    for (size_t row = 0; row < count; row++) {
-        s->model->kernels->rms_norm(s->h, x_row(s, row), s->model->output_norm, c->dim, c->norm_eps);
+    const pass p = {.s = s, .count = count};
+    for (size_t t = 0; t < count; t++) {
+        s->model->kernels->rms_norm(s->h, x_row(&p, t), s->model->output_norm, c->dim, c->norm_eps);
         s->model->kernels->add(s->pooled, s->h, c->dim);
     }
 }

@@ -78,11 +78,14 @@ static void store_float(rp_kv_type type, uint8_t *p, float x) {
 
 /* 32 floats as q8_0 (ggml's block_q8_0): codes from the unrounded scale max / 127; returns the scale. */
 static float codes_of(const rp_kernels *kernels, const float *x, size_t n, int8_t codes[RP_TILE]) {
-    int16_t pairs[RP_TILE], sums[2];
-    float scale, values[RP_TILE];
-    const rp_act act = {codes, pairs, &scale, sums, values, RP_TILE};
+    int8_t q[RP_TOKENS * RP_TILE];
+    int16_t pairs[RP_TOKENS * RP_TILE], sums[RP_TOKENS * 2];
+    float scale[RP_TOKENS], values[RP_TOKENS * RP_TILE];
+    const rp_act act = {q, pairs, scale, sums, values, RP_TILE};
     kernels->quantize(x, n, &act, 0);
-    return scale;
+    for (size_t c = 0; c < RP_TILE; c++)
+        codes[c] = q[rp_act_at(&act, 0, c)];
+    return scale[0];
 }
 
 static float at_most(float x, float most) {
@@ -104,7 +107,8 @@ void rp_kv_store_key(const rp_kv *kv, size_t slot, size_t head, size_t position,
     }
     for (size_t start = 0; start < kv->head_dim; start += RP_TILE) {
         int8_t codes[RP_TILE];
-        store_u16(group + 2 * r, rp_f32_to_f16(codes_of(kv->kernels, x + start, RP_MIN(kv->head_dim - start, RP_TILE), codes)));
+        store_u16(group + 2 * r,
+                  rp_f32_to_f16(codes_of(kv->kernels, x + start, RP_MIN(kv->head_dim - start, RP_TILE), codes)));
         rp_store_row_q8_0(group + 2 * RP_ROWS, r, codes);
         group += rp_super_bytes(&rp_type_traits[RP_Q8_0]);
     }

@@ -209,6 +209,10 @@ rp_status rp_session_prompt(rp_session *session, const int32_t *ids, size_t coun
 typedef enum rp_step { RP_STEP_DONE = 0, RP_STEP_MORE, RP_STEP_WAIT } rp_step;
 rp_status rp_session_begin(rp_session *session, const int32_t *ids, size_t count, size_t *reused, rp_error *err);
 rp_step rp_session_step(rp_session *session);
+/* A step of sessions[0], and with it of those others of the first 32 that are at the same point: before the same visit of one
+ * position, or before its logits. They share one pass over the weights, which is what a token takes longest for; each gets the bits
+ * that it gets alone. Bit i of the result says that sessions[i] made its step; 0: sessions[0] waits for weights. */
+uint32_t rp_sessions_step(rp_session *const *sessions, size_t count);
 /* Forgets what is planned and not yet computed. Of a long prompt, the waves (512 positions) that are complete stay. */
 void rp_session_cancel(rp_session *session);
 /* The visit computed last; how many positions are computed of the *pending that the last begin planned, visits of a wave

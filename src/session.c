@@ -43,7 +43,8 @@ static void carve_act(const rp_session *s, rp_act *act, uint64_t *used, uint64_t
 
 /* Of thread `index`; only counts when there is no scratch yet. */
 static void lay_out_attention(rp_session *s, uint32_t index, uint64_t *used) {
-    uint64_t queries = (uint64_t)RP_MIN(RP_ATTENDED, s->options.chunk) * (s->model->config.heads / s->model->config.kv_heads);
+    uint64_t queries =
+        (uint64_t)RP_MIN(RP_ATTENDED, s->options.chunk) * (s->model->config.heads / s->model->config.kv_heads);
     rp_attention a = {.score_stride = s->kv.positions};
     carve_act(s, &a.query, used, queries, s->kv.width);
     a.scores = carve(s, used, queries * a.score_stride, sizeof(float));

@@ -7,11 +7,14 @@
 #include "kv.h"
 #include "model.h"
 
-enum { RP_ATTENDED = 8 }; /* positions whose attention is computed at once: they read keys and values together */
+enum {
+    RP_ATTENDED = 8, /* positions whose attention is computed at once: they read keys and values together */
+    RP_TOGETHER = 8, /* sessions that make a step together */
+};
 
 /* What one thread needs for attention: RP_ATTENDED positions' heads that share a KV head are its queries. */
 typedef struct rp_attention {
-    rp_act query;  /* (queries, head_dim) */
+    rp_act query;   /* (queries, head_dim) */
     float *scores;  /* (queries, score_stride) */
     float *weights; /* the same as rp_act.values, where values are floats */
     float *answer;  /* (queries, width) */
@@ -54,11 +57,12 @@ struct rp_session {
 
 /* forward.c: runs one visit for `count` (at most T) positions of the wave, from its first-th on; they stand at
  * session->length + first. The first visit also embeds their ids, every one that writes a KV slot stores their rows. Reads
- * nothing that depends on how ids are split into calls, waves or chunks. With `owners`, position t is the one that comes next
- * in that session, whose ids and KV cache are used; everything else is the first's. */
+ * nothing that depends on how ids are split into calls, waves or chunks. With `owners` (the first is `session`), position t is the one
+ * that comes next in owners[t], alone in its wave. */
 void rp_forward_visit(rp_session *session, rp_session *const *owners, uint32_t visit, size_t first, size_t count);
-/* forward.c: logits of `count` (at most RP_LOGIT_ROWS) rows of x that went through all visits, from the first-th on. */
-void rp_forward_head(rp_session *session, size_t first, size_t count);
+/* forward.c: logits of `count` (at most RP_LOGIT_ROWS) rows of x that went through all visits, from the first-th on; with `owners`
+ * of each one's first row, to each. */
+void rp_forward_head(rp_session *session, rp_session *const *owners, size_t first, size_t count);
 /* forward.c: adds the first `count` rows of x, after the output norm, to session->pooled. */
 void rp_forward_pool(rp_session *session, size_t count);
 /* forward.c: the rates of RoPE; reads the model's factors. */

@@ -21,14 +21,8 @@ static void plan(rp_session *s, size_t length, const int32_t *ids, size_t count)
 
 /* ---- One step ------------------------------------------------------------------------------------------ */
 
-/* One chunk of one visit. Returns the rows of the wave that this completed, or 0. */
-static size_t step_visit(rp_session *s) {
-    if (!s->wave)
-        s->wave = RP_MIN(s->pending, rp_session_wave(&s->options));
-    size_t count = RP_MIN(s->wave - s->at, s->options.chunk);
-    if (!s->has_rates)
-        rp_forward_prepare(s);
-    rp_forward_visit(s, NULL, s->visit, s->at, count);
+/* Books `count` positions of a visit. Returns the rows of the wave that this completed, or 0. */
+static size_t visited(rp_session *s, size_t count) {
     s->visit_done = s->visit;
     s->at += count;
     if (s->at < s->wave)
@@ -44,11 +38,22 @@ static size_t step_visit(rp_session *s) {
     return rows;
 }
 
+/* One chunk of one visit. Returns as visited(). */
+static size_t step_visit(rp_session *s) {
+    if (!s->wave)
+        s->wave = RP_MIN(s->pending, rp_session_wave(&s->options));
+    size_t count = RP_MIN(s->wave - s->at, s->options.chunk);
+    if (!s->has_rates)
+        rp_forward_prepare(s);
+    rp_forward_visit(s, NULL, s->visit, s->at, count);
+    return visited(s, count);
+}
+
 /* The logits of the last position, or the wave's part of the mean. */
 static void step_close(rp_session *s) {
     const rp_config *c = &s->model->config;
     if (!s->pools) {
-        rp_forward_head(s, s->closing - 1, 1);
+        rp_forward_head(s, NULL, s->closing - 1, 1);
         s->has_logits = true;
         s->has_sum = false;
     } else {
@@ -85,6 +90,59 @@ rp_step rp_session_step(rp_session *s) {
         s->closing = s->pools || !s->pending ? rows : 0;
     }
     return s->pending || s->closing ? RP_STEP_MORE : RP_STEP_DONE;
+}
+
+/* ---- One step of several sessions ---------------------------------------------------------------------- */
+
+/* True when the two can go through the weights together: both before the same visit of one position, or before its logits. */
+static bool alike(const rp_session *a, const rp_session *b) {
+    if (a->model != b->model || a->pools || b->pools)
+        return false;
+    if (a->closing || b->closing)
+        return a->closing == 1 && b->closing == 1;
+    return a->pending == 1 && b->pending == 1 && a->visit == b->visit;
+}
+
+static void close_together(rp_session *const *group, size_t count) {
+    for (size_t i = 0; i < count; i += RP_LOGIT_ROWS)
+        rp_forward_head(group[i], group + i, 0, RP_MIN(count - i, RP_LOGIT_ROWS));
+    for (size_t i = 0; i < count; i++) {
+        group[i]->has_logits = true;
+        group[i]->has_sum = false;
+        group[i]->closing = 0;
+    }
+}
+
+static void visit_together(rp_session *const *group, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        group[i]->wave = 1;
+        if (!group[i]->has_rates)
+            rp_forward_prepare(group[i]);
+    }
+    rp_forward_visit(group[0], group, group[0]->visit, 0, count);
+    for (size_t i = 0; i < count; i++)
+        group[i]->closing = visited(group[i], 1);
+}
+
+uint32_t rp_sessions_step(rp_session *const *sessions, size_t count) {
+    rp_session *group[RP_TOGETHER] = {sessions[0]};
+    size_t size = 1, most = RP_MIN((size_t)RP_TOGETHER, sessions[0]->options.chunk);
+    uint32_t stepped = 1;
+    bool alone = !alike(sessions[0], sessions[0]);
+    for (size_t i = 1; !alone && i < RP_MIN(count, 32) && size < most; i++)
+        if (alike(sessions[0], sessions[i])) {
+            group[size++] = sessions[i];
+            stepped |= 1u << i;
+        }
+    if (size == 1)
+        return rp_session_step(sessions[0]) == RP_STEP_WAIT ? 0 : 1;
+    if (!weights_are_there(sessions[0]))
+        return 0;
+    if (sessions[0]->closing)
+        close_together(group, size);
+    else
+        visit_together(group, size);
+    return stepped;
 }
 
 void rp_session_progress(const rp_session *s, uint32_t *visit, size_t *done, size_t *pending) {
@@ -159,7 +217,7 @@ rp_status rp_session_feed_each(rp_session *s, const int32_t *ids, size_t count, 
         size_t wave = step_visit(s);
         for (size_t first = 0; first < wave; first += RP_LOGIT_ROWS) {
             size_t rows = RP_MIN(wave - first, RP_LOGIT_ROWS);
-            rp_forward_head(s, first, rows);
+            rp_forward_head(s, NULL, first, rows);
             for (size_t i = 0; i < rows; i++)
                 if (!each(user, at + first + i, s->logits + i * s->vocab_stride)) {
                     rp_session_cancel(s);

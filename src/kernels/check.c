@@ -33,8 +33,14 @@ uint32_t rp_kernels_check(const rp_kernels *kernels) {
         }
         rp_pack_group(types[i], COLUMNS, rows, RP_ROWS, group);
         kernels->quantize(x, COLUMNS, &act, 0);
-        rp_matmul job = {
-            .weights = group, .group_bytes = 0, .columns = COLUMNS, .last = 1, .act = &act, .tokens = 1, .out = out, .stride = RP_ROWS};
+        rp_matmul job = {.weights = group,
+                         .group_bytes = 0,
+                         .columns = COLUMNS,
+                         .last = 1,
+                         .act = &act,
+                         .tokens = 1,
+                         .out = out,
+                         .stride = RP_ROWS};
         kernels->matmul[types[i]](&job);
         hash = rp_hash_bytes(hash, out, sizeof out);
         kernels->rms_norm(values, x, x, COLUMNS - 1, 1e-5f);

@@ -66,7 +66,8 @@ RP_INLINE v128_t times_sub_scale(const rp_traits *t, const tile *tile, int sub, 
     return wasm_i32x4_mul(dots, wasm_i32x4_shr(pairs, 16));
 }
 
-static __attribute__((noinline, minsize)) void unpack_tile(const rp_traits *t, const tile *tile, v128_t (*unpacked)[4]) {
+static __attribute__((noinline, minsize)) void unpack_tile(const rp_traits *t, const tile *tile,
+                                                           v128_t (*unpacked)[4]) {
 #pragma clang loop unroll(disable)
     for (uint32_t at = 0; at < RP_TILE / 4; at++)
         weights_at(t, tile, at, unpacked[at]);
@@ -102,7 +103,8 @@ RP_INLINE void load_column(rp_type type, const uint8_t *p, half_constants k, v12
     }
 }
 
-RP_INLINE void floats_times_tokens(const rp_matmul *job, rp_type type, size_t g, size_t token, int tokens, size_t wanted) {
+RP_INLINE void floats_times_tokens(const rp_matmul *job, rp_type type, size_t g, size_t token, int tokens,
+                                   size_t wanted) {
     const uint8_t *column = job->weights + g * job->group_bytes;
     const float *values = job->act->values + rp_act_value_at(job->act, token, 0);
     const half_constants k = load_half_constants();
@@ -153,7 +155,7 @@ RP_INLINE v128_t low_mask(const rp_traits *t) {
 
 #define TILES(name, type)                                                                                              \
     void rp_matmul_##name##_simd128(const rp_matmul *job) {                                                            \
-        matmul_tiles(job, &rp_type_traits[type], false, low_mask(&rp_type_traits[type]));                                                               \
+        matmul_tiles(job, &rp_type_traits[type], false, low_mask(&rp_type_traits[type]));                              \
     }
 TILES(q4_0, RP_Q4_0)
 TILES(q4_1, RP_Q4_1)

@@ -14,6 +14,9 @@ static const rp_isa isas[] = {
 #ifdef RP_HAVE_SIMD128
     RP_ISA_SIMD128,
 #endif
+#ifdef RP_HAVE_RELAXED
+    RP_ISA_RELAXED,
+#endif
 };
 
 static float test_float(float size) {
@@ -70,7 +73,8 @@ static bool open_model(fixture *f, rp_isa isa, uint8_t damage) {
 
 static rp_session *open_session(fixture *f, rp_kv_type kv, uint32_t chunk, uint32_t context) {
     rp_session *session = NULL;
-    rp_session_open(&session, f->model, &(rp_session_options){context, kv, chunk}, &f->err);
+    rp_session_open(&session, f->model, &(rp_session_options){.context = context, .kv_type = kv, .chunk = chunk},
+                    &f->err);
     return session;
 }
 
@@ -111,7 +115,7 @@ TEST(splits_agree) {
 
 TEST(tables_agree) {
     for (int kv = 0; kv < 3; kv++) {
-        uint64_t hashes[2] = {0, 0};
+        uint64_t hashes[sizeof isas / sizeof *isas];
         for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
             fixture f;
             REQUIRE(open_model(&f, isas[i], 0));
@@ -121,8 +125,8 @@ TEST(tables_agree) {
             close_model(&f);
         }
         test_print("hash with KV type %d: %016llx\n", kv, (unsigned long long)hashes[0]);
-        if (sizeof isas / sizeof *isas == 2)
-            CHECK(hashes[0] == hashes[1]);
+        for (size_t i = 1; i < sizeof isas / sizeof *isas; i++)
+            CHECK(hashes[0] == hashes[i]);
     }
 }
 
@@ -251,6 +255,60 @@ TEST(every_position_shows_the_logits_of_its_own) {
     close_model(&f);
 }
 
+/* Prefixes of different lengths, then one id each at a time: by themselves and together, one joining late. */
+TEST(together_is_as_alone) {
+    enum { MANY = 11 };
+    for (int kv = RP_KV_F16; kv <= RP_KV_Q8_0; kv++) {
+        fixture f;
+        CHECK(open_model(&f, RP_ISA_BEST, 0));
+        rp_session *alone[MANY], *together[MANY];
+        size_t reused;
+        uint64_t passes = 0, steps = 0;
+        for (size_t i = 0; i < MANY; i++) {
+            alone[i] = open_session(&f, (rp_kv_type)kv, 16, CONTEXT);
+            together[i] = open_session(&f, (rp_kv_type)kv, 16, CONTEXT);
+            CHECK_INT(rp_session_feed(alone[i], f.ids + i, 1 + i, &f.err), RP_OK);
+            CHECK_INT(rp_session_feed(together[i], f.ids + i, 1 + i, &f.err), RP_OK);
+        }
+        for (size_t round = 0; round < 4; round++) {
+            int32_t ids[IDS];
+            rp_session *open[MANY];
+            size_t count = round ? MANY : MANY - 1;
+            for (size_t i = 0; i < count; i++) {
+                size_t length = rp_session_length(alone[i]);
+                memcpy(ids, rp_session_ids(together[i]), length * sizeof *ids);
+                ids[length] = f.ids[(i + round) % IDS];
+                CHECK_INT(rp_session_feed(alone[i], ids + length, 1, &f.err), RP_OK);
+                CHECK_INT(rp_session_begin(together[i], ids, length + 1, &reused, &f.err), RP_OK);
+                open[i] = together[i];
+            }
+            if (round == 2)
+                rp_session_step(together[3]); /* ahead of the others */
+            while (count) {
+                uint32_t stepped = rp_sessions_step(open, count);
+                CHECK(stepped & 1);
+                passes++;
+                size_t left = 0;
+                for (size_t i = 0; i < count; i++) {
+                    steps += stepped >> i & 1;
+                    if (!rp_session_logits(open[i]))
+                        open[left++] = open[i];
+                }
+                count = left;
+            }
+            for (size_t i = 0; i < MANY; i++)
+                CHECK(hash_of(together[i]) == hash_of(alone[i]) && hash_of(alone[i]));
+        }
+        CHECK(passes * 3 < steps); /* most steps were shared */
+        for (size_t i = 0; i < MANY; i++) {
+            rp_session_close(alone[i]);
+            rp_session_close(together[i]);
+        }
+        rp_model_close(f.model);
+        CHECK_INT(f.host.held, 0);
+    }
+}
+
 TEST(bad_options_are_named) {
     fixture f;
     rp_session *session = NULL;
@@ -265,10 +323,10 @@ TEST(bad_options_are_named) {
     CHECK_INT(rp_model_open(&fresh, &(rp_model_options){0}, &f.err), RP_OK);
     CHECK_INT(rp_session_open(&session, fresh, &(rp_session_options){0}, &f.err), RP_ERR_ARGUMENT);
     rp_model_close(fresh);
-    CHECK_INT(rp_model_open(&fresh, &(rp_model_options){.isa = RP_ISA_RELAXED}, &f.err), RP_ERR_UNSUPPORTED);
+    CHECK_INT(rp_model_open(&fresh, &(rp_model_options){.isa = (rp_isa)9}, &f.err), RP_ERR_UNSUPPORTED);
     close_model(&f);
 }
 
 TEST_MAIN(splits_agree, tables_agree, rewind_and_refeed_agree, prompt_keeps_the_common_prefix,
           full_context_loses_nothing, copies_only_what_belongs_together, every_position_shows_the_logits_of_its_own,
-          bad_options_are_named)
+          together_is_as_alone, bad_options_are_named)
