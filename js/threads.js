@@ -24,8 +24,17 @@ async function startWorker(workerUrl) {
 }
 
 /** Starts a worker for each stack, and ends them with the channel. One that does not come is no failure: there are fewer threads.
- * @param {{ stacks: number[] }} start @param {import('./channel.js').Channel} channel @param {string | URL} [workerUrl] */
-export async function startThreads({ stacks, ...start }, channel, workerUrl) {
+ * @param {{ memory: WebAssembly.Memory, pool: number, stacks: number[] }} start @param {import('./channel.js').Channel} channel
+ * @param {string | URL} [workerUrl] */
+export async function startThreads({ pool, stacks, ...start }, channel, workerUrl) {
+  const words = new Int32Array(start.memory.buffer, pool, 2 + stacks.length) // src/pool.h
+  // Workers that sleep are let go before they are ended: Chromium would wait two seconds for each.
+  channel.atEnd(() => {
+    for (const i of words.keys()) {
+      Atomics.store(words, i, i ? 0 : 1)
+      Atomics.notify(words, i)
+    }
+  })
   for (const stack of stacks) {
     const thread = await startWorker(workerUrl)
     channel.atEnd(() => thread.terminate())
@@ -108,7 +117,7 @@ export class Threads {
     this.#isAuto = isAuto
     engine.address(x.page_threads_open(page, threads))
     const stacks = Array.from({ length: threads - 1 }, (_, i) => x.page_stack(page, i + 1) >>> 0)
-    tell('threads', { module, memory, page, stacks })
+    tell('threads', { module, memory, page, pool: x.page_pool(page) >>> 0, stacks })
   }
 
   /** With the engine's own. */

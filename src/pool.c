@@ -21,18 +21,15 @@ enum { SPINS = 1000 };
 /* The word: the job's number above, ranges that nobody has taken below. A job's number comes again after 2^40 others. */
 enum { RANGE_BITS = 24 };
 #define RANGES (((uint64_t)1 << RANGE_BITS) - 1)
-#define CLOSED UINT64_MAX
 
-/* Where one thread sleeps. */
-typedef struct bed {
-    atomic_uint asleep;
-#ifndef __wasm__
-    pthread_mutex_t mutex;
-    pthread_cond_t woken;
-#endif
-} bed;
-
+/* pool.h says how it begins. */
 struct rp_pool {
+    atomic_uint closed;
+    atomic_uint asleep[RP_MAX_THREADS]; /* [0]: nobody */
+#ifndef __wasm__
+    pthread_mutex_t mutex[RP_MAX_THREADS];
+    pthread_cond_t woken[RP_MAX_THREADS];
+#endif
     rp_memory *memory;
     size_t threads;
     uint64_t number; /* of the last job */
@@ -40,7 +37,6 @@ struct rp_pool {
     rp_pool_work *work;
     void *user;
     size_t items, grain, ranges;
-    bed beds[RP_MAX_THREADS];
     atomic_size_t used, came, left; /* threads that jobs use; that began to serve; that ended */
     char apart[64];                 /* what follows is written by all at once */
     _Atomic uint64_t open;          /* the word */
@@ -58,27 +54,27 @@ static void relax(void) {
 #endif
 }
 
-/* Until wake(), or not at all if that came first. */
-static void sleep_in(bed *b) {
+/* Until it is woken, or not at all if that came first. */
+static void sleep_soundly(rp_pool *p, size_t thread) {
 #ifdef __wasm__
-    __builtin_wasm_memory_atomic_wait32((int *)&b->asleep, 1, -1);
+    __builtin_wasm_memory_atomic_wait32((int *)&p->asleep[thread], 1, -1);
 #else
-    pthread_mutex_lock(&b->mutex);
-    while (atomic_load(&b->asleep))
-        pthread_cond_wait(&b->woken, &b->mutex);
-    pthread_mutex_unlock(&b->mutex);
+    pthread_mutex_lock(&p->mutex[thread]);
+    while (atomic_load(&p->asleep[thread]))
+        pthread_cond_wait(&p->woken[thread], &p->mutex[thread]);
+    pthread_mutex_unlock(&p->mutex[thread]);
 #endif
 }
 
-static void wake(bed *b) {
-    if (!atomic_load(&b->asleep) || !atomic_exchange(&b->asleep, 0))
+static void wake(rp_pool *p, size_t thread) {
+    if (!atomic_load(&p->asleep[thread]) || !atomic_exchange(&p->asleep[thread], 0))
         return;
 #ifdef __wasm__
-    __builtin_wasm_memory_atomic_notify((int *)&b->asleep, 1);
+    __builtin_wasm_memory_atomic_notify((int *)&p->asleep[thread], 1);
 #else
-    pthread_mutex_lock(&b->mutex);
-    pthread_cond_signal(&b->woken);
-    pthread_mutex_unlock(&b->mutex);
+    pthread_mutex_lock(&p->mutex[thread]);
+    pthread_cond_signal(&p->woken[thread]);
+    pthread_mutex_unlock(&p->mutex[thread]);
 #endif
 }
 
@@ -101,7 +97,7 @@ static void do_range(const rp_pool *p, size_t index, size_t thread) {
 }
 
 static bool may_take(const rp_pool *p, uint64_t word, size_t thread) {
-    return word != CLOSED && (word & RANGES) && thread < atomic_load(&p->used);
+    return (word & RANGES) && thread < atomic_load(&p->used);
 }
 
 /* Takes ranges until there are none; false when there was none. */
@@ -135,7 +131,7 @@ void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, voi
     atomic_store(&p->undone, ranges);
     atomic_store(&p->open, ++p->number << RANGE_BITS | ranges);
     for (size_t i = 1; i < RP_MIN(used, ranges); i++)
-        wake(&p->beds[i]);
+        wake(p, i);
     take_ranges(p, 0);
     for (size_t spins = 0, undone; (undone = atomic_load(&p->undone)); spins++)
         if (spins < SPINS)
@@ -146,20 +142,18 @@ void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, voi
 
 void rp_pool_serve(rp_pool *p) {
     size_t thread = atomic_fetch_add(&p->came, 1) + 1;
-    for (size_t spins = 0; thread < p->threads && atomic_load(&p->open) != CLOSED; spins++) {
+    for (size_t spins = 0; thread < p->threads && !atomic_load(&p->closed); spins++) {
         if (take_ranges(p, thread)) {
             spins = 0;
         } else if (spins < SPINS) {
             relax();
         } else {
-            /* Whoever opens a job or closes the pool writes the word first and looks at beds then. */
-            bed *b = &p->beds[thread];
-            atomic_store(&b->asleep, 1);
-            uint64_t word = atomic_load(&p->open);
-            if (word == CLOSED || may_take(p, word, thread))
-                atomic_store(&b->asleep, 0);
+            /* Whoever opens a job or closes the pool says so first and wakes sleepers then. */
+            atomic_store(&p->asleep[thread], 1);
+            if (atomic_load(&p->closed) || may_take(p, atomic_load(&p->open), thread))
+                atomic_store(&p->asleep[thread], 0);
             else
-                sleep_in(b);
+                sleep_soundly(p, thread);
             spins = 0;
         }
     }
@@ -190,11 +184,12 @@ rp_status rp_pool_open(rp_pool **out, size_t threads, rp_memory *memory, rp_erro
     atomic_init(&p->left, 0);
     atomic_init(&p->open, 0);
     atomic_init(&p->undone, 0);
+    atomic_init(&p->closed, 0);
     for (size_t i = 0; i < RP_MAX_THREADS; i++) {
-        atomic_init(&p->beds[i].asleep, 0);
+        atomic_init(&p->asleep[i], 0);
 #ifndef __wasm__
-        pthread_mutex_init(&p->beds[i].mutex, NULL); /* with these attributes neither fails */
-        pthread_cond_init(&p->beds[i].woken, NULL);
+        pthread_mutex_init(&p->mutex[i], NULL); /* with these attributes neither fails */
+        pthread_cond_init(&p->woken[i], NULL);
 #endif
     }
     *out = p;
@@ -204,15 +199,15 @@ rp_status rp_pool_open(rp_pool **out, size_t threads, rp_memory *memory, rp_erro
 void rp_pool_close(rp_pool *p) {
     if (!p)
         return;
-    atomic_store(&p->open, CLOSED);
+    atomic_store(&p->closed, 1);
     for (size_t i = 1; i < RP_MAX_THREADS; i++)
-        wake(&p->beds[i]);
+        wake(p, i);
     while (atomic_load(&p->left) < atomic_load(&p->came))
         give_way(&p->left, atomic_load(&p->left));
 #ifndef __wasm__
     for (size_t i = 0; i < RP_MAX_THREADS; i++) {
-        pthread_mutex_destroy(&p->beds[i].mutex);
-        pthread_cond_destroy(&p->beds[i].woken);
+        pthread_mutex_destroy(&p->mutex[i]);
+        pthread_cond_destroy(&p->woken[i]);
     }
 #endif
     rp_release(p->memory, p, 1, sizeof *p);

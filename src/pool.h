@@ -17,6 +17,8 @@ rp_status rp_pool_open(rp_pool **pool, size_t threads, rp_memory *memory, rp_err
 /* Lets every serving thread return and waits until all have; then frees. NULL is fine. Threads that might still begin to serve
  * must have been seen in rp_pool_serving before. */
 void rp_pool_close(rp_pool *pool);
+/* In WebAssembly a page lets serving threads return without a call, when nobody is left to make one: a pool begins with words of
+ * 32 bits, the first of which is 1 when it is closed; word 1 + n is 1 while thread n sleeps, and what it waits on. */
 
 /* What a thread does until the pool is closed: takes ranges of jobs; without one spins briefly, then sleeps. Threads are
  * numbered as they come, from 1; one more than the pool was opened for returns at once. */

@@ -23,6 +23,11 @@ EXPORT(page_stack) char *page_stack(const page *p, uint32_t thread) {
     return p->stacks + thread * (size_t)PAGE_STACK_BYTES;
 }
 
+/* The pool's words: see pool.h. */
+EXPORT(page_pool) const void *page_pool(const page *p) {
+    return p->model->pool;
+}
+
 /* What a thread does for as long as it lives. */
 EXPORT(page_serve) void page_serve(const page *p) {
     rp_pool_serve(p->model->pool);

@@ -28,18 +28,21 @@ const tell = async (url, options) => {
   return { text, memory, planned: plan.memory, isa: info.isa };
 };
 
+/** WebKitGTK has no relaxed SIMD. */
+const best = (name) => (name === 'webkit' ? 'simd128' : 'relaxed');
+
 let reference;
 async function expected() {
   reference ??= (await json('native', ['generate', 'models/stories.gguf', '-p', PROMPT, '--seed', '7', '-n', '60', '--json'])).text;
   return reference;
 }
 
-each('one prompt and seed give one text, here, in Node and natively', async ({ browser, server }) => {
+each('one prompt and seed give one text, here, in Node and natively', async ({ browser, server, name }) => {
   const page = await app(browser, server);
   const { text, memory, planned, isa } = await page.evaluate(tell, server.url + STORIES);
   assert.is(text, await expected());
   assert.ok(memory <= planned, `${memory} of ${planned}`);
-  assert.is(isa, 'simd128');
+  assert.is(isa, best(name));
   const model = await Model.load(root(STORIES));
   assert.is((await model.session().prompt(PROMPT, { seed: 7, maxTokens: 60 })).text, text);
   model.destroy();
@@ -77,7 +80,7 @@ each('a script from another origin starts its worker', async ({ browser, server 
   assert.is(own, await expected());
 });
 
-each('files of different versions refuse each other', async ({ browser, server }) => {
+each('files of different versions refuse each other', async ({ browser, server, name }) => {
   const version = String(readFileSync(root('/js/version.js')));
   const page = await app(browser, server);
   const load = (url, options) => window.reprise.Model.load(url, options).then(() => 'loaded', ({ code, message }) => `${code} ${message}`);
@@ -88,27 +91,32 @@ each('files of different versions refuse each other', async ({ browser, server }
   const answer = await page.evaluate(load, server.url + STORIES, { workerUrl: `${server.url}/other/worker.js` });
   assert.match(answer, /RP_ERR_UNSUPPORTED .*9\.9\.9.*serve files of one version/);
   assert.match(await page.evaluate(load, server.url + STORIES, { workerUrl: `${server.url}/nothing.js` }), /RP_ERR_IO .*worker/);
-  server.on('/js/wasm/page-simd128.wasm', { status: 404 });
-  assert.match(await page.evaluate(load, server.url + STORIES), /RP_ERR_IO .*page-simd128\.wasm.*404/);
+  server.on(`/js/wasm/page-${best(name)}.wasm`, { status: 404 });
+  assert.match(await page.evaluate(load, server.url + STORIES), new RegExp(`RP_ERR_IO .*page-${best(name)}\\.wasm.*404`));
 });
 
-each('a build that computes wrong sums is not used', async ({ browser, server }) => {
+each('a build that computes wrong sums is not used, one that is asked for must be right, and one is fetched', async ({ browser, server, name }) => {
   const page = await app(browser, server);
-  const isa = async (url) => {
-    const model = await window.reprise.Model.load(url);
-    const { isa } = model.info;
+  const isa = (url, options) => window.reprise.Model.load(url, options).then((model) => {
     model.destroy();
-    return isa;
-  };
-  assert.is(await page.evaluate(isa, server.url + STORIES), 'simd128');
+    return model.info.isa;
+  }, ({ code }) => code);
+  const fetched = () => server.log.filter(({ path }) => /page-.*wasm$/.test(path)).map(({ path }) => path.match(/page-(.*)\.wasm/)[1]);
+  assert.is(await page.evaluate(isa, server.url + STORIES), best(name));
+  assert.equal(fetched(), [best(name)]);
+  for (const asked of ['simd128', 'scalar']) assert.is(await page.evaluate(isa, server.url + STORIES, { isa: asked }), asked);
+  assert.is(await page.evaluate(isa, server.url + STORIES, { isa: 'avx' }), 'RP_ERR_ARGUMENT');
+  if (name === 'webkit') assert.is(await page.evaluate(isa, server.url + STORIES, { isa: 'relaxed' }), 'RP_ERR_UNSUPPORTED');
   // As if SIMD were broken here: the constant that the check compares with is another one.
-  const bytes = readFileSync(root('/js/wasm/page-simd128.wasm'));
-  const at = bytes.indexOf('"check":');
-  const digit = at + 8;
-  bytes[digit] = bytes[digit] === 0x31 ? 0x32 : 0x31;
-  server.put('/js/wasm/page-simd128.wasm', bytes);
+  for (const broken of ['relaxed', 'simd128']) {
+    const bytes = readFileSync(root(`/js/wasm/page-${broken}.wasm`));
+    const digit = bytes.indexOf('"check":') + 8;
+    bytes[digit] = bytes[digit] === 0x31 ? 0x32 : 0x31;
+    server.put(`/js/wasm/page-${broken}.wasm`, bytes);
+  }
   const fresh = await app(browser, server, { library: '/js/index.js' });
   assert.is(await fresh.evaluate(isa, server.url + STORIES), 'scalar');
+  assert.is(await fresh.evaluate(isa, server.url + STORIES, { isa: 'simd128' }), 'RP_ERR_UNSUPPORTED');
 });
 
 each('leaving, aborting and destroying stop the model, and nothing stays pending', async ({ browser, server }) => {
