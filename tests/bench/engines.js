@@ -17,9 +17,10 @@ const LONGEST_MS = 40 * MINUTES;
  * @property {string} version
  * @property {string} isa
  * @property {1 | 2} threads
- * @property {'f16' | 'q8_0'} kv
- * @property {'own' | 'twin'} file whether it runs a shared file as it is
+ * @property {'f16' | 'f32' | 'q8_0'} kv
+ * @property {'own' | 'twin' | 'onnx'} file own: a shared file as it is
  * @property {string} [page] its adapter
+ * @property {boolean} [slow] so much that it reads and writes at great depth in the first round only
  */
 
 const versionOf = (name) => JSON.parse(readFileSync(join(ROOT, `tests/node_modules/${name}/package.json`), 'utf8')).version;
@@ -42,17 +43,23 @@ export function engines() {
     ...both((threads) => reprise('relaxed', threads, 'q8_0')),
     ...both((threads) => llama(threads, 'q8_0')),
     reprise('relaxed', 1, 'f16', 'twin'),
-    ...both(rival('wllama', '/tests/bench/page/wllama3.js', versionOf('wllama-3'), 'simd128')),
+    ...both(rival('wllama', '/tests/bench/page/wllama3.js', versionOf('wllama-3'), 'simd128')).map((engine) => ({ ...engine, slow: true })),
+    ...both(rival('transformers.js', '/tests/bench/page/transformers.js', versionOf('@huggingface/transformers'), 'simd128')).map((engine) => (
+      { ...engine, kv: 'f32', file: 'onnx', slow: true })),
   ];
 }
 
 const status = (pid, name) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`${name}:\\s+(\\d+)`))?.[1] ?? 0) * 1024;
 
+/** @type {Map<string, number>} */
+const compressed = new Map();
+
 /** What a page fetched beside the model, as a host would send it. @param {import('../browser/lib/server.js').Server} server */
 function transferred(server) {
   const engine = /^\/(js|tests\/node_modules)\//;
   const files = new Set(server.log.filter(({ path }) => engine.test(path)).map(({ path }) => path));
-  return [...files].reduce((sum, path) => sum + gzipSync(readFileSync(join(ROOT, path)), { level: 9 }).length, 0);
+  for (const path of files) if (!compressed.has(path)) compressed.set(path, gzipSync(readFileSync(join(ROOT, path)), { level: 9 }).length);
+  return [...files].reduce((sum, path) => sum + compressed.get(path), 0);
 }
 
 async function inPage({ browser, server }, engine, file, options, work) {
@@ -62,7 +69,7 @@ async function inPage({ browser, server }, engine, file, options, work) {
     for (const pid of empty.keys()) writeFileSync(`/proc/${pid}/clear_refs`, '5'); // the peak is counted from here on
     server.log = [];
     const run = (/** @type {any[]} */ ...all) => window.reprise.measure(...all);
-    const result = await page.evaluateWithin(LONGEST_MS, run, engine.page, `/${file}`, { ...options, isa: engine.isa }, work);
+    const result = await page.evaluateWithin(LONGEST_MS, run, engine.page, `/${file}`, { ...options, isa: engine.isa, file: `/${file}` }, work);
     const peak = Math.max(...[...empty].map(([pid, bytes]) => status(pid, 'VmHWM') - bytes));
     return { ...result, peak, transfer: transferred(server) };
   } finally {
@@ -74,6 +81,14 @@ async function natively(file, options, work) {
   const args = [join(ROOT, 'tests/bench/llama.js'), join(ROOT, file), JSON.stringify(options), JSON.stringify(work)];
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: LONGEST_MS, maxBuffer: 2 ** 26 });
   return JSON.parse(stdout);
+}
+
+/** The file that an engine is given; undefined when there is none for it.
+ * @param {import('./models.js').BenchModel} model @param {Engine} engine */
+export function fileFor({ file, twin, onnx }, engine) {
+  if (engine.file === 'onnx') return onnx;
+  if (engine.file === 'own') return file;
+  return engine.name === 'reprise' ? twin : twin ?? file;
 }
 
 /** @param {any} place browser and server @param {Engine} engine @param {string} file

@@ -2,7 +2,7 @@
 // words, and none that stands behind a `!`. In the words _ may stand for a blank.
 
 // A minute's look at one model, one thread, at what the whole is about.
-const QUICK = ['model=shape-Q4_0,!MobileLLM', 'engine=1t,!q8_0,!unrolled,!3.8', 'column=prefill-256,decode-0'];
+const QUICK = ['model=shape-Q4_0,!MobileLLM', 'engine=1t,!q8_0,!unrolled,!3.8,!transformers', 'column=prefill-256,decode-0'];
 
 /** @param {string[]} words @returns {(kind: 'model' | 'engine' | 'column') => (name: string) => boolean} */
 export function filters(words) {

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { json, ROOT } from '../js/lib/cli.js';
+import { writeOnnx } from './onnx.js';
 import { mobileLLM, smolLM2, unrolled, writeShape } from './shape.js';
 import { unroll } from './unroll.js';
 
@@ -13,6 +14,7 @@ const TWICE = mobileLLM('Q4_0', 2);
  * @property {string} name
  * @property {string} file from the repository's root
  * @property {string} [twin]
+ * @property {string} [onnx] of the same shape, for engines that take no GGUF
  * @property {number} context that it has room for
  * @property {boolean} bos whether a text begins with the token for its beginning
  * @property {Record<string, (path: string) => void>} makes of files that can be made
@@ -20,9 +22,11 @@ const TWICE = mobileLLM('Q4_0', 2);
 
 /** @type {BenchModel[]} */
 const MODELS = [
-  ...['Q4_0', 'Q8_0'].map((type) => {
-    const file = `build/bench/smollm2-shape-${type}.gguf`;
-    return { name: `SmolLM2-shape-${type}`, file, context: 8192, bos: true, makes: { [file]: (path) => writeShape(path, smolLM2(type)) } };
+  ...[4, 8].map((bits) => {
+    const type = `Q${bits}_0`, file = `build/bench/smollm2-shape-${type}.gguf`;
+    const onnx = `build/bench/onnx/smollm2-shape/onnx/model_${bits === 4 ? 'q4' : 'quantized'}.onnx`; // names that transformers.js knows
+    return { name: `SmolLM2-shape-${type}`, file, onnx, context: 8192, bos: true,
+      makes: { [file]: (path) => writeShape(path, smolLM2(type)), [onnx]: (path) => writeOnnx(path, smolLM2(type), bits) } };
   }),
   { name: 'SmolLM2-Q4_1', file: 'build/models/smollm2.gguf', context: 8192, bos: false, makes: {} },
   { name: 'MobileLLM-LS-shape-Q4_0', file: 'build/bench/mobilellm-ls.gguf', twin: 'build/bench/mobilellm-ls-unrolled.gguf', context: 8192, bos: true,
@@ -41,7 +45,7 @@ const growing = () => [1, 2, 4].map((times) => {
 
 /** @param {BenchModel} model */
 function prepare(model) {
-  for (const file of [model.file, model.twin].filter((name) => name && !existsSync(join(ROOT, name)))) {
+  for (const file of [model.file, model.twin, model.onnx].filter((name) => name && !existsSync(join(ROOT, name)))) {
     if (!model.makes[file]) throw new Error(`${file} is absent`);
     console.error(`making ${file}`);
     mkdirSync(dirname(join(ROOT, file)), { recursive: true });

@@ -9,7 +9,7 @@ import { ROOT } from '../js/lib/cli.js';
 import { median, readRows, RESULTS } from './table.js';
 
 const SHOWN = { 'prefill-256': 'Reading a prompt of 256 tokens', 'decode-0': 'Writing', 'decode-2048': 'Writing after 2,048 tokens' };
-const KINDS = { reprise: 'ours', wllama: 'rival', 'llama.cpp': 'native' };
+const KINDS = { reprise: 'ours', wllama: 'rival', 'transformers.js': 'rival', 'llama.cpp': 'native' };
 const WIDTH = 880, LABEL = 208, GAP = 40, BAR = 13, STEP = 19, TITLE = 52, MODEL = 26, MARGIN = 20;
 const STYLE = `.ground { fill: #fffdf9; } text { font: 12px -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif; fill: #221f1a; }
 .head { font-size: 17px; font-weight: 600; } .model { font-weight: 600; font-size: 13px; } .soft { fill: #635c51; } .end { text-anchor: end; }
@@ -41,7 +41,7 @@ function panel(rows, ids, column, { left, top, width, named }) {
 
 /** @param {any[]} all */
 function draw(all) {
-  const rows = all.filter(({ kv, file, name }) => kv === 'f16' && !(name === 'reprise' && file === 'twin'));
+  const rows = all.filter(({ kv, file, name }) => kv !== 'q8_0' && !(name === 'reprise' && file === 'twin'));
   const columns = Object.keys(SHOWN).filter((column) => rows.some((row) => row.column === column));
   const width = (WIDTH - LABEL - GAP * (columns.length - 1)) / columns.length, lefts = columns.map((_, at) => LABEL + at * (width + GAP));
   const parts = [label(0, 18, 'Tokens a second', 'head'), ...columns.map((column, at) => label(lefts[at], TITLE - 10, SHOWN[column], 'soft'))];

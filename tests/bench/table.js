@@ -52,11 +52,15 @@ function medians(rows, ids, columns) {
   return table(['', ...columns.map((column) => `${column}, ${UNITS[column] ?? 'tokens/s'}`)], ids.map((id) => [id, ...columns.map((column) => cell(id, column))]));
 }
 
-/** Us against each rival of as many threads, with a cache of the same type; of times and sizes less is better. */
+const isAlike = (one, other) => one.threads === other.threads && (one.kv === 'q8_0') === (other.kv === 'q8_0');
+
+/** Us against each rival of as many threads, with a cache of 8 bits or without, and a shared file against the same written out. Of
+ * times and sizes less is better. */
 function against(rows, ids, columns) {
   const engine = (id) => rows.find((row) => row.id === id);
   const ours = ids.filter((id) => id.startsWith('reprise')), theirs = ids.filter((id) => !id.startsWith('reprise'));
-  const pairs = ours.flatMap((one) => theirs.filter((other) => ['threads', 'kv'].every((key) => engine(one)[key] === engine(other)[key])).map((other) => [one, other]));
+  const pairs = ours.flatMap((one) => (one.endsWith(' unrolled') ? [[one.replace(' unrolled', ''), one]]
+    : theirs.filter((other) => isAlike(engine(one), engine(other))).map((other) => [one, other])));
   return table(['ratio', ...columns], pairs.map(([one, other]) => [`${one} / ${other}`, ...columns.map((column) => ratio(rows, [one, column], [other, column]))]));
 }
 
@@ -75,14 +79,13 @@ function within(rows, ids, columns) {
 /** @param {Record<string, any>[]} rows */
 export function report(rows) {
   if (!rows.length) return 'nothing was measured';
-  const [{ date, commit, machine, browser }] = rows;
-  const parts = unique(rows.map(({ model }) => model)).flatMap((model) => {
+  return unique(rows.map(({ model }) => model)).flatMap((model) => {
     const of = rows.filter((row) => row.model === model), ids = unique(of.map(({ id }) => id));
     const columns = COLUMNS.filter((column) => of.some((row) => row.column === column));
     const rounds = Math.max(...of.map(({ round }) => round));
-    return [`**${model}**, median (and spread) of ${rounds}`, '', ...medians(of, ids, columns), ...against(of, ids, columns), ...within(of, ids, columns)];
-  });
-  return [`${machine}, ${browser}, commit ${commit}, ${date}`, '', ...parts].join('\n');
+    const [{ date, commit, machine, browser }] = of;
+    return [`**${model}**, medians (and spreads) of ${rounds} rounds; ${machine}, ${browser}, commit ${commit}, ${date}`, '', ...medians(of, ids, columns), ...against(of, ids, columns), ...within(of, ids, columns)];
+  }).join('\n');
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) console.log(report(readRows(process.argv[2] ?? join(ROOT, RESULTS))));
