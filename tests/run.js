@@ -7,6 +7,7 @@
 // FUZZ_SECONDS is how long each fuzzer runs, TEST_SEED the seed of the C tests. `make` builds what is run here.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { RELAXED_NODE } from './js/lib/relaxed-node.js';
 
 const AT_ONCE = 2; // files in parallel: models are large, and small machines have two cores
 const TIMEOUT_S = 1200;
@@ -42,17 +43,21 @@ function cTests() {
     const [, also] = readFileSync(new URL(`tests/c/${file}`, ROOT), 'utf8').match(/^\/\* runs: native (\w+) \*\//) ?? [];
     for (const variant of also === 'tsan' ? ['asan', 'tsan', 'native'] : ['asan', 'native'])
       tests.push({ name: `c/${name} ${variant}`, command: [`build/tests/${variant}/${name}`], count: countC });
-    for (const variant of also === 'wasm' ? ['scalar', 'simd128'] : []) {
-      const command = [process.execPath, 'tests/js/lib/run-wasm.js', `build/tests/${variant}/${name}.wasm`];
+    for (const variant of also === 'wasm' ? ['scalar', 'simd128', 'relaxed'] : []) {
+      const node = variant === 'relaxed' ? RELAXED_NODE : process.execPath;
+      const command = [node, 'tests/js/lib/run-wasm.js', `build/tests/${variant}/${name}.wasm`];
       tests.push({ name: `c/${name} ${variant}`, command: [...command, process.env.TEST_SEED ?? '1'], count: countC });
     }
   }
   return tests;
 }
 
+// One that wants relaxed SIMD says so in its first line.
 function jsTests() {
-  return list('tests/js/', '.test.js').map((file) => (
-    { name: `js/${file}`, command: [process.execPath, `tests/js/${file}`], count: countUvu }));
+  return list('tests/js/', '.test.js').map((file) => {
+    const relaxed = readFileSync(new URL(`tests/js/${file}`, ROOT), 'utf8').startsWith('// runs: relaxed SIMD\n');
+    return { name: `js/${file}`, command: [relaxed ? RELAXED_NODE : process.execPath, `tests/js/${file}`], count: countUvu };
+  });
 }
 
 // A browser fills a small machine: while one of these runs, the other process is a test of another kind.

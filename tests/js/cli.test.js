@@ -74,6 +74,23 @@ test('what goes wrong at run time has a name and exit code 1', async () => {
   assert.match(stderr, /RP_ERR_UNSUPPORTED.*relaxed/);
 });
 
+test('any number of threads gives the same text and logits; in WebAssembly there is one', async () => {
+  const args = ['generate', MODEL, '-p', 'Once upon a time', '-n', '40', '--seed', '3', '--json'];
+  const alone = await json('native', args);
+  assert.is(alone.timings.threads, 1);
+  for (const threads of [2, 5]) {
+    const together = await json('native', [...args, '--threads', `${threads}`]);
+    assert.is(together.text, alone.text);
+    assert.is(together.timings.threads, threads);
+  }
+  const hash = ['logits', MODEL, '-p', 'The cat sat on', '--top', '3'];
+  assert.is((await run('asan', [...hash, '--threads', '3'])).text, (await run('native', hash)).text);
+  const { code, stderr } = await run('simd128', [...args, '--threads', '2']);
+  assert.is(code, 1);
+  assert.match(stderr, /RP_ERR_UNSUPPORTED.*--threads 2/);
+  await fails([...args, '--threads', '17'], 2, ['--threads']);
+});
+
 test('an empty prompt is BOS where the model puts one first, else an error', async () => {
   const { code, text } = await everywhere(['generate', MODEL, '-p', '', '-n', '5']);
   assert.is(code, 0);

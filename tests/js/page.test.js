@@ -1,5 +1,6 @@
-// The page's WebAssembly build by its exports: the plan is a hard maximum and not much above what is used, the two
-// builds give the terminal program's text.
+// runs: relaxed SIMD
+// The page's WebAssembly builds by their exports: the plan is a hard maximum and not much above what is used, all of them
+// give the terminal program's text.
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { test } from 'uvu';
@@ -7,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { ROOT, run } from './lib/cli.js';
 import { SMOLLM2 } from './lib/golden.js';
 import { BUILDS, WASM_PAGE, feed, openPage } from './lib/page.js';
+import { RELAXED_NODE } from './lib/relaxed-node.js';
 import { skip } from './lib/skip.js';
 
 const STORIES = 'models/stories.gguf';
@@ -38,12 +40,14 @@ function generate(p, { context, prompt, count, options = GREEDY, sessions = 1 })
   return { all, sampler, text, out, ids };
 }
 
-function load(build, path, plan = [2048, 0, 0, 1, 1, 0]) {
+function load(build, path, plan = [2048, 0, 0, 1, 1, 0, 1]) {
   const file = readFileSync(resolve(ROOT, path));
   const first = openPage(build); // as a page does: the header alone, for the plan
   feed(first, file, { until: () => first.e.page_load_state(first.page) > 0 });
   const planned = first.plan(...plan);
   const p = openPage(build, Math.ceil(planned.total / WASM_PAGE));
+  const threads = plan[6];
+  if (threads > 1 && !p.e.page_threads_open(p.page, threads)) p.fail('threads');
   const at = feed(p, file, { until: () => p.e.page_load_state(p.page) > 0 });
   p.info();
   feed(p, file, { from: at, until: () => p.e.page_load_state(p.page) === 3 });
@@ -51,7 +55,14 @@ function load(build, path, plan = [2048, 0, 0, 1, 1, 0]) {
   return { p, planned, file };
 }
 
+const runs = (build) => !build.startsWith('relaxed') || process.execPath === RELAXED_NODE;
+
 for (const build of BUILDS) {
+  if (!runs(build)) {
+    test(build, () => skip(`${build}: this Node has no relaxed SIMD, ${RELAXED_NODE} has`));
+    continue;
+  }
+
   test(`${build}: the module asks for memory and word of its growth, and no more`, () => {
     const module = new WebAssembly.Module(readFileSync(`${ROOT}js/wasm/page-${build}.wasm`));
     assert.equal(WebAssembly.Module.imports(module).map(({ module: from, name }) => `${from}.${name}`).sort(),
@@ -73,8 +84,8 @@ for (const build of BUILDS) {
 
 const text = 'The rain in Spain stays mainly in the plain, said the dog to the moon. '.repeat(150);
 
-function comparePlan(name, path, context, sessions) {
-  const { p, planned } = load('simd128', path, [context, 0, 0, sessions, 1, 0]);
+function comparePlan(name, path, context, sessions, threads = 1) {
+  const { p, planned } = load(threads > 1 ? 'simd128-threads' : 'simd128', path, [context, 0, 0, sessions, 1, 0, threads]);
   generate(p, { context, prompt: text, count: 8, options: GREEDY_WITH_ALL, sessions });
   const used = p.memory.buffer.byteLength;
   process.stdout.write(`  ${name}, context ${context}, ${sessions} sessions: plan ${mb(planned.total)} MiB, used ${mb(used)} MiB, stack ${p.stackUsed()}\n`);
@@ -82,8 +93,16 @@ function comparePlan(name, path, context, sessions) {
   assert.ok(p.stackUsed() < 16 * 1024, `stack ${p.stackUsed()}`); // of 32 KiB
 }
 
-for (const [context, sessions] of [[64, 1], [512, 1], [2048, 2], [4096, 3]])
-  test(`memory never needs more than the plan says, context ${context}, ${sessions} sessions`, () => comparePlan('stories', STORIES, context, sessions));
+for (const [context, sessions, threads] of [[64, 1], [512, 1], [2048, 2], [4096, 3], [512, 1, 16], [2048, 2, 4]])
+  test(`memory never needs more than the plan says, context ${context}, ${sessions} sessions, ${threads ?? 1} threads`, () => {
+    comparePlan('stories', STORIES, context, sessions, threads);
+  });
+
+test('threads for which there is no memory are an error, not a trap', () => {
+  const p = openPage('simd128-threads', 12);
+  while (p.e.page_alloc(8192));
+  assert.is(p.e.page_threads_open(p.page, 16), 0);
+});
 
 test('the same with SmolLM2', () => {
   if (!existsSync(resolve(ROOT, SMOLLM2))) return skip('build/models/smollm2.gguf is absent: make models');

@@ -2,7 +2,7 @@
 // they lie in the package. What is loaded only when used is printed beside it.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { ROOT } from './lib/cli.js';
@@ -35,8 +35,9 @@ const needed = reach(['index.js', 'worker.js']);
 test('one build and the scripts that are always loaded fit into 100 KB', () => {
   assert.ok(existsSync(PACKAGE), 'make package first');
   const scripts = needed.reduce((sum, file) => sum + gzipped(file), 0);
-  const builds = ['scalar', 'simd128'].map((isa) => gzipped(`wasm/page-${isa}.wasm`));
-  console.log(`\n${needed.length} scripts ${scripts} bytes, page-scalar.wasm ${builds[0]}, page-simd128.wasm ${builds[1]} (gzip -9)`);
+  const names = readdirSync(join(PACKAGE, 'wasm')).filter((name) => name.startsWith('page-'));
+  const builds = names.map((name) => gzipped(`wasm/${name}`));
+  console.log(`\n${needed.length} scripts ${scripts} bytes, ${names.map((name, i) => `${name} ${builds[i]}`).join(', ')} (gzip -9)`);
   const lazy = reach(needed.flatMap((file) => imports(file, true))).filter((file) => !needed.includes(file));
   console.log(`loaded when used: ${lazy.map((file) => `${file} ${gzipped(file)}`).join(', ')}`);
   assert.ok(lazy.length > 5);

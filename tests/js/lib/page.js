@@ -5,12 +5,12 @@ import { ROOT } from './cli.js';
 
 export const WASM_PAGE = 65536;
 const FEED = 1 << 20;
-export const BUILDS = ['scalar', 'simd128'];
+export const BUILDS = ['scalar', 'simd128', 'relaxed', 'simd128-threads', 'relaxed-threads'];
 
 /** @param {string} build @param {number} [maximum] pages of memory */
 export function openPage(build, maximum = 65536) {
   const module = new WebAssembly.Module(readFileSync(`${ROOT}js/wasm/page-${build}.wasm`));
-  const memory = new WebAssembly.Memory({ initial: 4, maximum });
+  const memory = new WebAssembly.Memory({ initial: 4, maximum, shared: build.endsWith('-threads') });
   /** @type {any} */
   const e = new WebAssembly.Instance(module, { env: { memory, emscripten_notify_memory_growth() {} } }).exports;
   e._initialize?.();
@@ -19,7 +19,7 @@ export function openPage(build, maximum = 65536) {
   const bytes = (at, size) => new Uint8Array(memory.buffer, at >>> 0, size);
   const text = (at) => {
     const all = new Uint8Array(memory.buffer);
-    return new TextDecoder().decode(all.subarray(at >>> 0, all.indexOf(0, at >>> 0)));
+    return new TextDecoder().decode(all.slice(at >>> 0, all.indexOf(0, at >>> 0)));
   };
   const put = (array) => {
     const at = e.page_alloc(Math.max(array.byteLength, 1)) >>> 0;
@@ -36,7 +36,7 @@ export function openPage(build, maximum = 65536) {
     layout: JSON.parse(text(e.page_layout())),
     info: () => JSON.parse(text(e.page_info(page) || fail('info'))),
     plan: (...args) => JSON.parse(text(e.page_plan(page, ...args) || fail('plan'))),
-    string: (at) => new TextDecoder().decode(bytes(at, e.page_size(page))),
+    string: (at) => new TextDecoder().decode(bytes(at, e.page_size(page)).slice()),
     ids: (count) => new Int32Array(memory.buffer, e.page_ids(page), count).slice(),
     /** The stack's deepest byte so far, counted from its top: what was painted is still there below it. */
     stackUsed: () => stackTop - bytes(0, stackTop).findIndex((byte) => byte !== 0xa5),
