@@ -10,7 +10,7 @@ async function startWorker(workerUrl) {
   if (typeof Worker !== 'function') {
     const threads = await import('node:worker_threads')
     const thread = new threads.Worker(new URL('./thread.js', workerUrl ?? import.meta.url))
-    thread.unref()
+    thread.once('online', () => thread.unref()) // it keeps no program alive; said earlier, it is not heard
     return Object.assign(thread, { addEventListener: thread.on })
   }
   const file = new URL('./thread.js', workerUrl ? new URL(workerUrl, location.href) : import.meta.url)
