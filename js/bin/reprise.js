@@ -89,11 +89,14 @@ function copyArguments(exports, args) {
 
 async function main() {
   const args = process.argv.slice(2)
-  const url = new URL(`../wasm/reprise-${pickBuild(args)}.wasm`, import.meta.url)
+  const isa = pickBuild(args)
+  const url = new URL(`../wasm/reprise-${isa}.wasm`, import.meta.url)
   /** @type {any} */
   let exports
   const imports = { host: host(() => exports.memory), env: { emscripten_notify_memory_growth() {} } }
-  const module = await WebAssembly.compile(readFileSync(url))
+  const module = await WebAssembly.compile(readFileSync(url)).catch((error) => {
+    throw new Error(`RP_ERR_UNSUPPORTED: --isa ${isa}: ${error.message}`)
+  })
   exports = (await WebAssembly.instantiate(module, imports)).exports
   exports._initialize?.()
   const at = copyArguments(exports, args)

@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { json, ROOT, run, TARGETS } from './lib/cli.js';
 import { SMOLLM2 } from './lib/golden.js';
+import { RELAXED_NODE } from './lib/relaxed-node.js';
 import { skip } from './lib/skip.js';
 
 const MODEL = 'models/stories.gguf';
@@ -64,14 +65,6 @@ test('what goes wrong at run time has a name and exit code 1', async () => {
   await fails(['detokenize', MODEL, '999999'], 1, ['RP_ERR_ARGUMENT', '999999']);
   await fails(['logits', MODEL, '--ids', '1,x'], 1, ['RP_ERR_ARGUMENT', '--ids']);
   await fails(['generate', MODEL, '-p', 'a long prompt', '--context', '3'], 1, ['RP_CONTEXT_FULL', '3']);
-  for (const target of ['native', 'asan']) {
-    const { code, stderr } = await run(target, ['logits', MODEL, '-p', 'x', '--isa', 'relaxed']);
-    assert.is(code, 1);
-    assert.match(stderr, /RP_ERR_UNSUPPORTED.*relaxed/);
-  }
-  const { code, stderr } = await run('simd128', ['logits', MODEL, '-p', 'x', '--isa', 'relaxed']);
-  assert.is(code, 1);
-  assert.match(stderr, /RP_ERR_UNSUPPORTED.*relaxed/);
 });
 
 test('any number of threads gives the same text and logits; in WebAssembly there is one', async () => {
@@ -89,6 +82,18 @@ test('any number of threads gives the same text and logits; in WebAssembly there
   assert.is(code, 1);
   assert.match(stderr, /RP_ERR_UNSUPPORTED.*--threads 2/);
   await fails([...args, '--threads', '17'], 2, ['--threads']);
+});
+
+test('every instruction set can be asked for, and one that is not to be had is an error', async () => {
+  const args = ['logits', MODEL, '-p', 'The cat sat on', '--top', '3'];
+  const { text } = await run('native', args);
+  for (const [target, isas] of [['native', ['scalar', 'simd128', 'relaxed']], ['asan', ['relaxed']], ['relaxed', ['relaxed', 'simd128']]])
+    for (const isa of isas) assert.is((await run(target, [...args, '--isa', isa])).text, text, `${target} ${isa}`);
+  await fails([...args, '--isa', 'avx'], 2, ['--isa', 'avx']);
+  if (RELAXED_NODE === process.execPath) return;
+  const { code, stderr } = await run('simd128', [...args, '--isa', 'relaxed']);
+  assert.is(code, 1);
+  assert.match(stderr, /RP_ERR_UNSUPPORTED.*relaxed/);
 });
 
 test('an empty prompt is BOS where the model puts one first, else an error', async () => {
@@ -156,7 +161,7 @@ test('a stop text ends the text before it and is never shown', async () => {
 });
 
 test('the last line of figures names tokens, size, speed, instruction set, threads and memory', async () => {
-  for (const [target, isa] of [['native', 'simd128'], ['simd128', 'simd128'], ['scalar', 'scalar']]) {
+  for (const [target, isa] of [['native', 'relaxed'], ['relaxed', 'relaxed'], ['simd128', 'simd128'], ['scalar', 'scalar']]) {
     const { text } = await run(target, ['generate', MODEL, '-p', 'Once', '-n', '8', '--figures']);
     const last = text.trimEnd().split('\n').at(-1);
     assert.match(last, new RegExp(

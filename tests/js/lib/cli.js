@@ -2,9 +2,10 @@
 // nothing about what the program prints. A run that takes too long is killed and fails the test.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { RELAXED_NODE } from './relaxed-node.js';
 
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-export const TARGETS = ['native', 'asan', 'scalar', 'simd128'];
+export const TARGETS = ['native', 'asan', 'scalar', 'simd128', 'relaxed'];
 
 /** @type {Record<string, string[]>} */
 const COMMANDS = {
@@ -12,6 +13,7 @@ const COMMANDS = {
   asan: ['build/asan/reprise'],
   scalar: [process.execPath, 'js/bin/reprise.js', '--isa', 'scalar'],
   simd128: [process.execPath, 'js/bin/reprise.js', '--isa', 'simd128'],
+  relaxed: [RELAXED_NODE, 'js/bin/reprise.js', '--isa', 'relaxed'],
 };
 
 /**
