@@ -30,9 +30,10 @@ FLAGS_relaxed := $(FLAGS_simd128) -mrelaxed-simd -DRP_HAVE_RELAXED
 # For pages that are cross-origin isolated.
 FLAGS_simd128-threads := $(FLAGS_simd128) -matomics
 FLAGS_relaxed-threads := $(FLAGS_relaxed) -matomics
-# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c. Not
-# in the scalar build, whose kernels take weights apart with quant.c.
-small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/%,$1),,$(if $(filter src/quant.c src/base.c,$1),-Os,-Oz))
+# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c, with
+# which the scalar kernels take weights apart.
+arithmetic_scalar := src/quant.c src/base.c
+small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/% $(arithmetic_$2),$1),,$(if $(filter src/quant.c src/base.c,$1),-Os,-Oz))
 # A stack overflow traps, memory grows by what is asked. emmalloc is smaller than dlmalloc, but answers a request that
 # goes past 4 GB with a block that is not there.
 WASM_LINK := -O3 --no-entry -Wl,--stack-first -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_HEAP=64KB \
@@ -207,7 +208,7 @@ endef
 define wasm_object
 build/obj/$1/%.o: %.c Makefile | tools-wasm
 	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
-	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $(if $(filter-out scalar,$1),$$(call small,$$<)) -c $$< -o $$@
+	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $$(call small,$$<,$1) -c $$< -o $$@
 endef
 $(foreach v,$(NATIVE),$(eval $(call native_object,$v)))
 $(foreach v,$(WASM) $(THREADS),$(eval $(call wasm_object,$v)))
