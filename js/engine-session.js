@@ -4,6 +4,8 @@ import { FormatError } from './errors.js'
 
 /** @typedef {import('./engine.js').Engine} Engine */
 
+const TOGETHER = 32
+
 export class EngineSession {
   #engine
   #at
@@ -65,15 +67,23 @@ export class EngineSession {
   beginEmbedding(ids) {
     const { x, page } = this.#engine
     this.#put(ids)
+    this.#isOne = false
     this.#engine.count(x.session_embed_begin(page, this.#at, this.#ids, ids.length))
   }
 
-  /** Computes one visit of some positions, or the logits.
+  /** Computes one visit of some positions, or the logits, and the same for those of other sessions that are at the same point.
+   * @param {Iterable<EngineSession>} [all] sessions that compute
    * @returns {'done' | 'more' | 'wait'} */
-  step() {
+  step(all = []) {
     const { x, layout, threads } = this.#engine
-    const step = () => x.session_step(this.#at)
-    return layout.step[threads ? threads.run(step, this.#isOne) : step()]
+    const addresses = [this.#at]
+    for (const other of all) if (other !== this && addresses.length < TOGETHER) addresses.push(other.address)
+    const step = () => x.session_step(this.#engine.list(addresses), addresses.length)
+    return layout.step[threads ? threads.run(step, this.#isOne && addresses.length === 1) : step()]
+  }
+  /** One position is to be computed. */
+  get isOne() {
+    return this.#isOne
   }
   cancel() {
     this.#engine.x.session_cancel(this.#at)

@@ -106,6 +106,12 @@ export class Engine {
     return this.#page
   }
 
+  /** A short list of addresses, for one call. @param {number[]} addresses */
+  list(addresses) {
+    this.ids(this.#staging, addresses.length).set(addresses)
+    return this.#staging
+  }
+
   // ---- Loading
 
   /** Takes the file's next bytes; returns how many, fewer than given at the moment the header is understood.

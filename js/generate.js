@@ -3,7 +3,7 @@
 // reused.
 import { ArgumentError } from './errors.js'
 import { Sampler, Text } from './engine-session.js'
-import { pacer } from './time.js'
+import { pacer, turn } from './time.js'
 
 const SLICE_MS = 8 // of work between two looks at the messages
 const TELL_MS = 50 // between two progress events
@@ -19,10 +19,23 @@ export const SAMPLING = {
 /** @typedef {import('./loader.js').LoadedModel} LoadedModel */
 /** @typedef {import('./engine-session.js').EngineSession} EngineSession */
 
-/** Runs the steps that begin() planned. Returns how long it waited for weights, or false when the task was aborted.
+/** Runs the steps that begin() planned. Sessions that decode at the same time share them: each first lets the others get as far. One
+ * whose visits are told goes alone, since it may be made to wait.
+ * Returns how long it waited for weights, or false when the task was aborted.
  * @param {LoadedModel} model @param {EngineSession} session @param {Task} task
  * @param {{ visits?: { next: number }, tell?: (done: number) => void }} [options] visits: they are told, from that time on */
-export async function compute(model, session, task, { visits, tell } = {}) {
+export async function compute(model, session, task, options = {}) {
+  if (!options.visits) model.computing.add(session)
+  try {
+    if (session.isOne && model.computing.size > 1) await turn()
+    return await runSteps(model, session, task, options)
+  } finally {
+    model.computing.delete(session)
+  }
+}
+
+/** @type {typeof compute} */
+async function runSteps(model, session, task, { visits, tell } = {}) {
   const pause = pacer(SLICE_MS)
   let waited = 0
   let told = performance.now()
@@ -31,7 +44,7 @@ export async function compute(model, session, task, { visits, tell } = {}) {
       session.cancel()
       return false
     }
-    const state = session.step()
+    const state = session.step(visits ? [] : model.computing)
     if (state === 'done') return waited
     if (state === 'wait') {
       const from = performance.now()

@@ -85,6 +85,8 @@ export async function planModel(source, options, signal) {
 /** The engine with one model, whole or still arriving. */
 export class LoadedModel {
   arrived = new Signal() // weights came, or will not
+  /** @type {Set<import('./engine-session.js').EngineSession>} sessions that compute now */
+  computing = new Set()
   /** @type {Promise<void>} settles when all bytes are there and verified */
   ready = Promise.resolve()
   lastByteAt = 0

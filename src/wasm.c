@@ -219,8 +219,14 @@ EXPORT(session_embed_begin) int session_embed_begin(page *p, rp_session *s, cons
     return 0;
 }
 
-EXPORT(session_step) int session_step(rp_session *s) {
-    return (int)rp_session_step(s);
+/* The first one's step, and of those others that are at the same point; what is left for the first one. */
+EXPORT(session_step) int session_step(rp_session *const *sessions, size_t count) {
+    const rp_session *first = sessions[0];
+    if (!first->pending && !first->closing)
+        return RP_STEP_DONE;
+    if (!rp_sessions_step(sessions, count))
+        return RP_STEP_WAIT;
+    return first->pending || first->closing ? RP_STEP_MORE : RP_STEP_DONE;
 }
 
 EXPORT(session_cancel) void session_cancel(rp_session *s) {

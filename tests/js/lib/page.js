@@ -47,8 +47,11 @@ export function openPage(build, maximum = 65536) {
     },
     /** Everything that was begun, or null when a step has to wait. */
     compute(session) {
-      for (let step; (step = e.session_step(session)) !== 0;) if (step === 2) return null;
-      return e.session_logits(session);
+      const list = put(new Uint8Array(Uint32Array.of(session).buffer));
+      let step;
+      while ((step = e.session_step(list, 1)) === 1);
+      e.page_free(list);
+      return step === 2 ? null : e.session_logits(session);
     },
   };
 }
