@@ -33,7 +33,7 @@ async function bestEngine(place, model) {
       await measure(place, engine, model.file, { context: 256, texts: {} }, { start: 16, warm: 24, prefill: [], decode: [], tokens: 1 });
       return engine;
     } catch (error) {
-      if (error.name !== 'Unavailable') throw error;
+      if (error.name !== 'Unavailable' && error.code !== 'RP_ERR_UNSUPPORTED') throw error;
     }
   }
   throw new Error('this browser runs no build with SIMD');

@@ -83,8 +83,8 @@ class Run {
         try {
           this.#keep(round, model, engine, await measure(this.place, engine, file, options, round === 1 ? work : laterWork(engine, work)));
         } catch (error) {
-          const cannot = error.name === 'Unavailable';
-          this.out.set(cannot ? engine.id : key, cannot ? `this browser ${error.message}` : error.message);
+          const cannot = error.name === 'Unavailable' || error.code === 'RP_ERR_UNSUPPORTED';
+          this.out.set(cannot ? engine.id : key, error.message);
           this.failed ||= !cannot;
         }
       }

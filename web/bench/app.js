@@ -30,6 +30,7 @@ async function measure(blob, variant, { prompt, tokens }) {
     await engine.ready
     await engine.prefill(warmPrompt) // the browser compiles again what turns out to be hot
     await engine.decode(0, tokens)
+    engine.check()
     const prefill = prompt / (await engine.prefill(prompt)) * 1000
     const decode = tokens / (await engine.decode(0, tokens)) * 1000
     const deep = tokens / (await engine.decode(prompt, tokens)) * 1000

@@ -5,20 +5,21 @@ import { ids } from './ids.js'
 
 /** @typedef {{ isa: string, threads: number, kv?: string, context: number, workerUrl?: URL }} Variant */
 
-/** Rejects with an error named Unavailable when the browser runs something else than was asked for.
- * @param {Blob} blob @param {Variant} variant */
+/** @param {Blob} blob @param {Variant} variant */
 export async function start(blob, { isa, threads, kv, context, workerUrl }) {
   const model = await Model.load(blob, { cache: false, context, kvType: kv, isa, threads, workerUrl })
   const { info } = model
-  if (info.isa !== isa || (info.threads ?? 1) !== threads) {
-    model.destroy()
-    throw Object.assign(new Error(`runs ${info.isa} on ${info.threads ?? 1} threads`), { name: 'Unavailable' })
-  }
   const session = model.session({ chat: false })
   const greedy = { temperature: 0, logitBias: { [info.eos]: -Infinity } }
 
   return {
     ready: model.ready,
+    /** Throws an error named Unavailable when something else runs than was asked for. Threads are there a little later than the
+     * model: ask when something was computed. */
+    check() {
+      if (info.isa !== isa || info.threads !== threads)
+        throw Object.assign(new Error(`this browser runs ${info.isa} on ${info.threads} threads`), { name: 'Unavailable' })
+    },
     memory: () => ({ wasm: model.memory, planned: model.plan.memory }),
     /** Milliseconds of a prompt, its first token drawn. @param {number} count */
     async prefill(count) {

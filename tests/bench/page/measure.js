@@ -30,6 +30,7 @@ export async function measure(adapter, file, options, work) {
   // The browser compiles again what turns out to be hot.
   await engine.prefill(work.warm);
   await engine.decode(0, work.tokens);
+  engine.check?.();
   // By length, so that an engine with a prompt cache goes on from the shorter prompt to the deeper place.
   const steps = [...work.prefill.map((count) => ['prefill', count]), ...work.decode.map((depth) => ['decode', depth])];
   for (const [what, length] of steps.sort((a, b) => a[1] - b[1]))
