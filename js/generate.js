@@ -34,8 +34,9 @@ export async function compute(model, session, task, options = {}) {
   }
 }
 
-/** @type {typeof compute} */
-async function runSteps(model, session, task, { visits, tell } = {}) {
+/** @param {LoadedModel} model @param {EngineSession} session @param {Task} task
+ * @param {{ visits?: { next: number }, tell?: (done: number) => void }} options */
+async function runSteps(model, session, task, { visits, tell }) {
   const pause = pacer(SLICE_MS)
   let waited = 0
   let told = performance.now()
