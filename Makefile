@@ -202,7 +202,7 @@ build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call engine,fuzz)
 define native_object
 build/obj/$1/%.o: %.c Makefile | tools-native
 	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
-	@$$(CC) $$(CFLAGS) -Werror $$(FLAGS_$1) $$(if $$(filter src/kernels/simd128% src/kernels/relaxed%,$$<),$$(SIMD_NATIVE)) -c $$< -o $$@
+	@$$(CC) $$(CFLAGS) -Werror $$(FLAGS_$1) $$(if $$(filter src/kernels/simd128% src/kernels/relaxed% tests/bench/%,$$<),$$(SIMD_NATIVE)) -c $$< -o $$@
 endef
 # Not -Werror: the emcc on somebody's PATH may know warnings that clang-19 does not.
 define wasm_object

@@ -2,30 +2,28 @@
  * i16x8.relaxed_dot_i8x16_i7x16_s, whose result every engine agrees on as long as its second operand lies in 0..127 (WebAssembly
  * relaxed SIMD, "relaxed integer dot product"): codes do, and their zero points are taken out later. Q8_0 and IQ4, whose
  * weights have a sign, stay with dots of 16-bit lanes. */
+#include "relaxed_dot.h"
 #include "simd128_tile.h"
-
-#ifndef __wasm__
-#ifdef __SSSE3__
-#include <tmmintrin.h>
-#endif
-
-/* What SIMDe has not. */
-static inline v128_t wasm_i16x8_relaxed_dot_i8x16_i7x16(v128_t a, v128_t b) {
-#ifdef __SSSE3__
-    return simde_v128_from_m128i(_mm_maddubs_epi16(simde_v128_to_m128i(b), simde_v128_to_m128i(a)));
-#else
-    v128_t low = wasm_i16x8_extmul_low_i8x16(a, b), high = wasm_i16x8_extmul_high_i8x16(a, b);
-    v128_t even = wasm_i16x8_shuffle(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
-    return wasm_i16x8_add(even, wasm_i16x8_shuffle(low, high, 1, 3, 5, 7, 9, 11, 13, 15));
-#endif
-}
-#endif
 
 /* Steps of 4 columns whose pairs' dots fit into 16 bits together: codes up to `most`, activations up to 127, two columns a pair. */
 RP_INLINE uint32_t steps_at_once(const rp_traits *t) {
     int most = (1 << (t->low_bits + t->high_bits)) - 1, steps = 32767 / (2 * 127 * most);
     int whole = t->subs == 2 ? 4 : 8;
     return steps >= whole ? whole : steps >= 4 ? 4 : 2;
+}
+
+/* Four columns more. */
+RP_INLINE void add_dots(const rp_traits *t, const tile *tile, uint32_t at, int tokens, int first, int last,
+                        v128_t sums[RP_TOKENS][2]) {
+    v128_t codes[2];
+    for (int half = first; half < last; half++)
+        codes[half] = codes_at(t, tile, at, (uint32_t)half);
+#pragma clang loop unroll(full)
+    for (int n = 0; n < tokens; n++) {
+        v128_t four = wasm_v128_load32_splat(tile->q + 16 * at + 4 * n);
+        for (int half = first; half < last; half++)
+            sums[n][half] = wasm_i16x8_add(sums[n][half], wasm_i16x8_relaxed_dot_i8x16_i7x16(four, codes[half]));
+    }
 }
 
 /* Dots of rows of the halves first..last-1. */
@@ -41,18 +39,14 @@ RP_INLINE void dot_halves(const rp_traits *t, const tile *tile, int tokens, int 
         for (int n = 0; n < tokens; n++)
             for (int half = first; half < last; half++)
                 sums[n][half] = wasm_i16x8_splat(0);
-#pragma clang loop unroll(disable)
-        for (uint32_t at = start; at < start + steps; at++) {
-            v128_t codes[2];
-            for (int half = first; half < last; half++)
-                codes[half] = codes_at(t, tile, at, (uint32_t)half);
+        if (t->high_bits && tokens == 1) { /* shifts by a constant, and few sums */
 #pragma clang loop unroll(full)
-            for (int n = 0; n < tokens; n++) {
-                v128_t four = wasm_v128_load32_splat(tile->q + 16 * at + 4 * n);
-                for (int half = first; half < last; half++)
-                    sums[n][half] =
-                        wasm_i16x8_add(sums[n][half], wasm_i16x8_relaxed_dot_i8x16_i7x16(four, codes[half]));
-            }
+            for (uint32_t at = start; at < start + steps; at++)
+                add_dots(t, tile, at, tokens, first, last, sums);
+        } else {
+#pragma clang loop unroll(disable)
+            for (uint32_t at = start; at < start + steps; at++)
+                add_dots(t, tile, at, tokens, first, last, sums);
         }
         int sub = t->subs == 2 ? (int)start / 4 : 0;
         for (int half = first; half < last; half++) {

@@ -1,11 +1,13 @@
 /* Speed of the matrix products: GMAC/s (10^9 multiply-adds a second) of 576 rows by 1536 columns for every weight type, at
- * 1 token (decode) and at 32 (prefill), for every table in the build. Best of some runs of a few milliseconds, so about
- * two seconds in all. Absolute figures drift from run to run: compare within one.
+ * 1 token (decode) and at 32 (prefill), for every table in the build; what share that is of the bare inner loop (ceilings.h),
+ * timed right before; and the GB/s of weights that one token's figure is. Best of some runs of a few milliseconds, so about
+ * four seconds in all. Absolute figures drift from run to run: compare within one.
  *
  *     make build/bench/native/kernels && build/bench/native/kernels [SECONDS A FIGURE]
  *     make bench-kernels */
 #define _POSIX_C_SOURCE 199309L
 #include "kernels/kernels.h"
+#include "ceilings.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -61,12 +63,12 @@ static uint8_t *make_weights(rp_type type) {
     return weights;
 }
 
-/* Seconds of the fastest call within `limit` seconds; one call before that warms up. */
-static double best_s(const rp_kernels *k, rp_type type, const rp_matmul *job, double limit) {
+/* Seconds of the fastest of the calls of work(user) within `limit` seconds; one call before that warms up. */
+static double best_s(void (*work)(void *user), void *user, double limit) {
     double best = 1e9, start = host_now_s(), before = start;
-    k->matmul[type](job);
+    work(user);
     for (before = host_now_s(); before - start < limit || best == 1e9;) {
-        k->matmul[type](job);
+        work(user);
         double after = host_now_s();
         best = after > before ? RP_MIN(best, after - before) : best;
         before = after;
@@ -74,32 +76,94 @@ static double best_s(const rp_kernels *k, rp_type type, const rp_matmul *job, do
     return best;
 }
 
+typedef struct product {
+    const rp_kernels *kernels;
+    rp_type type;
+    rp_matmul job;
+} product;
+
+static void do_product(void *user) {
+    product *p = user;
+    p->kernels->matmul[p->type](&p->job);
+}
+
+typedef struct bare {
+    ceiling_kind kind;
+    bool many;
+    ceiling_data *data;
+    volatile float result; /* so that the work is done */
+} bare;
+
+enum { BARE_TIMES = 64 };
+
+static void do_bare(void *user) {
+    bare *b = user;
+    __asm__ volatile("" ::: "memory");
+    for (int i = 0; i < BARE_TIMES; i++)
+        b->result += ceiling_once(b->kind, b->data, b->many);
+}
+
+typedef struct stream {
+    uint8_t *bytes;
+    volatile float result;
+} stream;
+
+enum { STREAM_BYTES = 256 << 20 };
+
+static void do_stream(void *user) {
+    stream *s = user;
+    __asm__ volatile("" ::: "memory"); /* it is read anew each time */
+    s->result += stream_once(s->bytes, STREAM_BYTES);
+}
+
+static void print_row(const rp_kernels *k, rp_type type, ceiling_data *data, const rp_act *act, double limit) {
+    static float out[TOKENS * ROWS];
+    size_t group_bytes = (size_t)rp_group_bytes(type, COLUMNS);
+    uint8_t *weights = make_weights(type);
+    product p = {k, type, {weights, group_bytes, COLUMNS, 0, ROWS / RP_ROWS, act, 1, out, ROWS}};
+    bare b = {ceiling_of(k->isa, type), false, data, 0};
+    double macs = (double)ROWS * COLUMNS, bare_macs = (double)BARE_TIMES * RP_ROWS * COLUMNS;
+    double bare_one = bare_macs / best_s(do_bare, &b, limit), one = macs / best_s(do_product, &p, limit);
+    b.many = true;
+    p.job.tokens = TOKENS;
+    double bare_many = RP_TOKENS * bare_macs / best_s(do_bare, &b, limit);
+    double many = TOKENS * macs / best_s(do_product, &p, limit);
+    double bytes_a_mac = (double)group_bytes / (RP_ROWS * COLUMNS);
+    if (k->isa == RP_ISA_SCALAR) /* its bare loop would be another one */
+        print("%-8s %-8s %8.2f %17.2f\n", k->name, rp_type_traits[type].name, one * 1e-9, many * 1e-9);
+    else
+        print("%-8s %-8s %8.2f %6.0f %% %8.2f %6.0f %% %8.2f\n", k->name, rp_type_traits[type].name, one * 1e-9,
+              100 * one / bare_one, many * 1e-9, 100 * many / bare_many, one * bytes_a_mac * 1e-9);
+    free(weights);
+}
+
 static int bench(double limit) {
-    static float x[COLUMNS], scale[TOKENS * COLUMNS / 32], values[TOKENS * COLUMNS], out[TOKENS * ROWS];
+    static float x[COLUMNS], scale[TOKENS * COLUMNS / 32], values[TOKENS * COLUMNS];
     static int8_t q[TOKENS * COLUMNS];
     static int16_t pairs[TOKENS * COLUMNS], sums[TOKENS * COLUMNS / 16];
+    static ceiling_data data;
     rp_act act = {q, pairs, scale, sums, values, COLUMNS};
     for (size_t token = 0; token < TOKENS; token++) {
         for (size_t c = 0; c < COLUMNS; c++)
             x[c] = (float)(random_bits() >> 8) / 8388608.0f - 1.0f;
         rp_kernels_reference.quantize(x, COLUMNS, &act, token);
     }
-    print("%-8s %-8s %10s %10s   GMAC/s, %d x %d\n", "table", "weights", "1 token", "32 tokens", ROWS, COLUMNS);
+    for (size_t i = 0; i < sizeof data.weights; i++)
+        data.weights[i] = (uint8_t)random_bits();
+    memcpy(data.q, q, sizeof data.q);
+    memcpy(data.pairs, pairs, sizeof data.pairs);
+    memcpy(data.values, values, sizeof data.values);
+    print("%d x %d weights  1 token: GMAC/s and share of the bare loop's, 32 tokens: the same, 1 token: GB/s\n", ROWS,
+          COLUMNS);
     for (rp_isa isa = RP_ISA_SCALAR; isa <= RP_ISA_RELAXED; isa++)
-        for (int i = 0; i < RP_TYPES; i++) {
-            const rp_kernels *k = rp_kernels_for(isa);
-            if (!k)
-                break;
-            uint8_t *weights = make_weights((rp_type)i);
-            size_t group_bytes = (size_t)rp_group_bytes((rp_type)i, COLUMNS);
-            rp_matmul job = {weights, group_bytes, COLUMNS, 0, ROWS / RP_ROWS, &act, 1, out, ROWS};
-            double one = best_s(k, (rp_type)i, &job, limit);
-            job.tokens = TOKENS;
-            double many = best_s(k, (rp_type)i, &job, limit);
-            print("%-8s %-8s %10.2f %10.2f\n", k->name, rp_type_traits[i].name, ROWS * COLUMNS / one * 1e-9,
-                  TOKENS * (double)(ROWS * COLUMNS) / many * 1e-9);
-            free(weights);
-        }
+        for (int i = 0; rp_kernels_for(isa) && i < RP_TYPES; i++)
+            print_row(rp_kernels_for(isa), (rp_type)i, &data, &act, limit);
+    stream s = {calloc(1, STREAM_BYTES), 0};
+    if (!s.bytes)
+        return 1;
+    memset(s.bytes, 1, STREAM_BYTES); /* so that pages are there */
+    print("memory is read at %.1f GB/s\n", STREAM_BYTES * 1e-9 / best_s(do_stream, &s, 10 * limit));
+    free(s.bytes);
     return 0;
 }
 
