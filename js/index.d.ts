@@ -67,7 +67,7 @@ export interface PlanOptions {
   signal?: AbortSignal
   /** Base address of a hub that answers like the default one, for `hf:`. */
   hub?: string
-  /** Where the worker's file is, when it does not lie beside this one. */
+  /** Where the worker's file is, when it does not lie beside this one; `thread.js` is looked for beside it. */
   workerUrl?: string | URL
   /** The bytes of a WebAssembly build, when it does not lie beside the worker: for pages that are one file. */
   wasm?: ArrayBuffer
