@@ -30,10 +30,10 @@ FLAGS_relaxed := $(FLAGS_simd128) -mrelaxed-simd -DRP_HAVE_RELAXED
 # For pages that are cross-origin isolated.
 FLAGS_simd128-threads := $(FLAGS_simd128) -matomics
 FLAGS_relaxed-threads := $(FLAGS_relaxed) -matomics
-# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c, with
-# which the scalar kernels take weights apart.
+# Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c (with
+# which the scalar kernels take weights apart, too), a token a little for forward.c.
 arithmetic_scalar := src/quant.c src/base.c
-small = $(if $(filter src/kernels/% src/forward.c src/cli/% tests/% $(arithmetic_$2),$1),,$(if $(filter src/quant.c src/base.c,$1),-Os,-Oz))
+small = $(if $(filter src/kernels/% src/cli/% tests/% $(arithmetic_$2),$1),,$(if $(filter src/quant.c src/base.c src/forward.c,$1),-Os,-Oz))
 # A stack overflow traps, memory grows by what is asked. emmalloc is smaller than dlmalloc, but answers a request that
 # goes past 4 GB with a block that is not there.
 WASM_LINK := -O3 --no-entry -Wl,--stack-first -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_HEAP=64KB \
