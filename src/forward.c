@@ -75,11 +75,9 @@ static void do_products(void *user, size_t first, size_t last, size_t thread) {
     }
 }
 
-/* Ranges that are small enough for threads to end together, and large enough not to be noticed; even, for kernels that take two
- * groups at once, where there are many. */
+/* Ranges that are small enough for threads to end together, and large enough not to be noticed. */
 static size_t grain_of(const rp_session *s, size_t items) {
-    size_t grain = RP_MAX(items / (4 * (size_t)s->options.threads), 1);
-    return grain > 2 ? grain + grain % 2 : grain;
+    return RP_MAX(items / (4 * (size_t)s->options.threads), 1);
 }
 
 static void run(const rp_session *s, size_t items, rp_pool_work *work, void *user) {

@@ -33,32 +33,29 @@ RP_INLINE void weights_at(const rp_traits *t, const tile *tile, uint32_t at, v12
 }
 
 /* Dots of column groups first..last-1 (of 4 columns). */
-RP_INLINE void dot_columns(const rp_traits *t, const tile *tile, size_t group_bytes, const v128_t (*unpacked)[4],
-                           uint32_t first, uint32_t last, int groups, int tokens, v128_t dots[RP_TOKENS][2]) {
+RP_INLINE void dot_columns(const rp_traits *t, const tile *tile, const v128_t (*unpacked)[4], uint32_t first,
+                           uint32_t last, int tokens, v128_t dots[RP_TOKENS][2]) {
     v128_t sums[RP_TOKENS][2];
-    for (int n = 0; n < groups * tokens; n++)
+    for (int n = 0; n < tokens; n++)
         sums[n][0] = sums[n][1] = wasm_i32x4_splat(0);
 #pragma clang loop unroll(disable)
-    for (uint32_t at = first; at < last; at++)
-        for (int g = 0; g < groups; g++) {
-            const struct tile of_group = moved(*tile, (size_t)g * group_bytes);
-            v128_t w[4];
-            if (unpacked)
-                memcpy(w, unpacked[at], sizeof w);
-            else
-                weights_at(t, &of_group, at, w);
+    for (uint32_t at = first; at < last; at++) {
+        v128_t w[4];
+        if (unpacked)
+            memcpy(w, unpacked[at], sizeof w);
+        else
+            weights_at(t, tile, at, w);
 #pragma clang loop unroll(full)
-            for (int n = 0; n < tokens; n++) {
-                v128_t even = wasm_v128_load32_splat(tile->pairs + 16 * at + 4 * n);
-                v128_t odd = wasm_v128_load32_splat(tile->pairs + 16 * at + 4 * n + 2);
-                v128_t *sum = sums[g + n];
-                sum[0] = wasm_i32x4_add(sum[0], wasm_i32x4_dot_i16x8(w[0], even));
-                sum[1] = wasm_i32x4_add(sum[1], wasm_i32x4_dot_i16x8(w[2], even));
-                sum[0] = wasm_i32x4_add(sum[0], wasm_i32x4_dot_i16x8(w[1], odd));
-                sum[1] = wasm_i32x4_add(sum[1], wasm_i32x4_dot_i16x8(w[3], odd));
-            }
+        for (int n = 0; n < tokens; n++) {
+            v128_t even = wasm_v128_load32_splat(tile->pairs + 16 * at + 4 * n);
+            v128_t odd = wasm_v128_load32_splat(tile->pairs + 16 * at + 4 * n + 2);
+            sums[n][0] = wasm_i32x4_add(sums[n][0], wasm_i32x4_dot_i16x8(w[0], even));
+            sums[n][1] = wasm_i32x4_add(sums[n][1], wasm_i32x4_dot_i16x8(w[2], even));
+            sums[n][0] = wasm_i32x4_add(sums[n][0], wasm_i32x4_dot_i16x8(w[1], odd));
+            sums[n][1] = wasm_i32x4_add(sums[n][1], wasm_i32x4_dot_i16x8(w[3], odd));
         }
-    for (int n = 0; n < groups * tokens; n++)
+    }
+    for (int n = 0; n < tokens; n++)
         for (int half = 0; half < 2; half++)
             dots[n][half] = sums[n][half];
 }
@@ -76,23 +73,20 @@ static __attribute__((noinline, minsize)) void unpack_tile(const rp_traits *t, c
         weights_at(t, tile, at, unpacked[at]);
 }
 
-RP_INLINE void tile_dots(const rp_traits *t, bool rare, const tile *tile, size_t group_bytes, int groups, int tokens,
-                         v128_t dots[RP_TOKENS][2]) {
+RP_INLINE void tile_dots(const rp_traits *t, bool rare, const tile *tile, int tokens, v128_t dots[RP_TOKENS][2]) {
     v128_t unpacked[RP_TILE / 4][4], high[RP_TOKENS][2];
     if (rare)
         unpack_tile(t, tile, unpacked);
     const v128_t(*ready)[4] = rare ? (const v128_t(*)[4])unpacked : NULL;
-    dot_columns(t, tile, group_bytes, ready, 0, t->subs == 2 ? 4 : 8, groups, tokens, dots);
+    dot_columns(t, tile, ready, 0, t->subs == 2 ? 4 : 8, tokens, dots);
     if (t->subs == 2)
-        dot_columns(t, tile, group_bytes, ready, 4, 8, groups, tokens, high);
-    for (int n = 0; n < groups * tokens; n++) {
-        const struct tile of_group = moved(*tile, groups > 1 ? (size_t)n * group_bytes : 0);
+        dot_columns(t, tile, ready, 4, 8, tokens, high);
+    for (int n = 0; n < tokens; n++)
         for (int half = 0; half < 2 && t->subs; half++) {
-            dots[n][half] = times_sub_scale(t, &of_group, 0, half, dots[n][half]);
+            dots[n][half] = times_sub_scale(t, tile, 0, half, dots[n][half]);
             if (t->subs == 2)
-                dots[n][half] = wasm_i32x4_add(dots[n][half], times_sub_scale(t, &of_group, 1, half, high[n][half]));
+                dots[n][half] = wasm_i32x4_add(dots[n][half], times_sub_scale(t, tile, 1, half, high[n][half]));
         }
-    }
 }
 
 /* Eight float weights of one column. */
@@ -109,43 +103,40 @@ RP_INLINE void load_column(rp_type type, const uint8_t *p, half_constants k, v12
     }
 }
 
-/* As groups_times_tokens. */
-RP_INLINE void float_groups_times_tokens(const rp_matmul *job, rp_type type, size_t g, int groups, size_t token,
-                                         int tokens, size_t wanted) {
+RP_INLINE void floats_times_tokens(const rp_matmul *job, rp_type type, size_t g, size_t token, int tokens,
+                                   size_t wanted) {
     const uint8_t *column = job->weights + g * job->group_bytes;
     const float *values = job->act->values + rp_act_value_at(job->act, token, 0);
     const half_constants k = load_half_constants();
-    size_t bytes = RP_ROWS * (type == RP_F32 ? 4 : 2), columns = job->columns, group_bytes = job->group_bytes;
+    size_t bytes = RP_ROWS * (type == RP_F32 ? 4 : 2), columns = job->columns;
     v128_t acc[RP_TOKENS][2];
-    for (int n = 0; n < groups * tokens; n++)
+    for (int n = 0; n < tokens; n++)
         acc[n][0] = acc[n][1] = wasm_f32x4_splat(0.0f);
 #pragma clang loop unroll_count(2)
-    for (size_t c = 0; c < columns; c++, column += bytes, values += RP_TOKENS)
-        for (int i = 0; i < groups; i++) {
-            v128_t w[2];
-            load_column(type, column + (size_t)i * group_bytes, k, w);
+    for (size_t c = 0; c < columns; c++, column += bytes, values += RP_TOKENS) {
+        v128_t w[2];
+        load_column(type, column, k, w);
 #pragma clang loop unroll(full)
-            for (int n = 0; n < tokens; n++) {
-                v128_t value = wasm_v128_load32_splat(values + n);
-                acc[i + n][0] = wasm_f32x4_add(acc[i + n][0], wasm_f32x4_mul(w[0], value));
-                acc[i + n][1] = wasm_f32x4_add(acc[i + n][1], wasm_f32x4_mul(w[1], value));
-            }
+        for (int n = 0; n < tokens; n++) {
+            v128_t value = wasm_v128_load32_splat(values + n);
+            acc[n][0] = wasm_f32x4_add(acc[n][0], wasm_f32x4_mul(w[0], value));
+            acc[n][1] = wasm_f32x4_add(acc[n][1], wasm_f32x4_mul(w[1], value));
         }
-    float *out = job->out + token * job->stride + g * RP_ROWS;
-    for (size_t unit = 0; unit < wanted; unit++)
+    }
+    for (size_t n = 0; n < wanted; n++)
         for (int half = 0; half < 2; half++)
-            wasm_v128_store(out + unit * (tokens > 1 ? job->stride : RP_ROWS) + 4 * half, acc[unit][half]);
+            wasm_v128_store(job->out + (token + n) * job->stride + g * RP_ROWS + 4 * half, acc[n][half]);
 }
 
 RP_INLINE void matmul_floats(const rp_matmul *job, rp_type type) {
-    for (size_t g = job->first; g < job->last; g++) {
-        if (in_pairs(job, g)) {
-            float_groups_times_tokens(job, type, g++, GROUPS, 0, 1, GROUPS);
-            continue;
+    for (size_t g = job->first; g < job->last; g++)
+        for (size_t token = 0; token < job->tokens; token += RP_TOKENS) {
+            size_t wanted = RP_MIN(job->tokens - token, RP_TOKENS);
+            if (wanted > 1)
+                floats_times_tokens(job, type, g, token, RP_TOKENS, wanted);
+            else
+                floats_times_tokens(job, type, g, token, 1, 1);
         }
-        for (size_t token = 0; token < job->tokens; token += RP_TOKENS)
-            float_groups_times_tokens(job, type, g, 1, token, RP_TOKENS, RP_MIN(job->tokens - token, RP_TOKENS));
-    }
 }
 
 #define FLOATS(name, type)                                                                                             \
