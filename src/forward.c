@@ -200,6 +200,7 @@ typedef struct tile {
     const rp_attention *own; /* this thread's */
     const rp_kv *kv;
     size_t slot, head;
+    size_t first, group; /* position of query 0; heads that share the KV head */
     size_t queries;
     size_t start, end; /* positions that any of them sees, rounded to multiples of 32 */
     size_t stored;     /* the end, not rounded: beyond it floats may be anything */
@@ -257,41 +258,53 @@ static size_t sees_from(const pass *p, size_t position) {
     return rp_block_slides(c, p->visit->attn) && position + 1 > c->window ? position + 1 - c->window : 0;
 }
 
+/* Query i's head within rows of all heads. */
+static float *head_of(const pass *p, const tile *a, float *rows, size_t i) {
+    size_t t = a->first + i / a->group, head = a->head * a->group + i % a->group;
+    return rows + t * p->s->q_stride + head * p->s->model->config.head_dim;
+}
+
+/* Scores of query i become weights; 0 for what it does not see. */
+static void weigh(const pass *p, const tile *a, size_t i) {
+    size_t at = position(p, a->first + i / a->group), last = at + 1 - a->start, first = sees_from(p, at);
+    float *scores = a->own->scores + i * a->own->score_stride;
+    first -= RP_MIN(first, a->start);
+    memset(scores, 0, first * sizeof *scores);
+    memset(scores + last, 0, (a->end - a->start - last) * sizeof *scores);
+    p->s->model->kernels->softmax(scores + first, last - first, p->s->model->config.attention_scale);
+}
+
 /* Positions t..t+count-1 of one sequence, KV head `head`. */
 static void attend(const pass *p, size_t head, size_t t, size_t count, size_t thread) {
     const rp_session *s = p->s;
     const rp_config *c = &s->model->config;
     const rp_kernels *kernels = s->model->kernels;
-    size_t group = c->heads / c->kv_heads, width = c->head_dim, offset = head * group * width;
-    tile a = {.own = &s->attention[thread], .kv = &owner(p, t)->kv, .slot = (size_t)p->visit->slot, .head = head};
-    a.queries = count * group;
+    tile a = {.own = &s->attention[thread],
+              .kv = &owner(p, t)->kv,
+              .slot = (size_t)p->visit->slot,
+              .head = head,
+              .group = RP_MAX(c->heads / c->kv_heads, 1),
+              .first = t};
+    a.queries = count * a.group;
     a.start = sees_from(p, position(p, t)) / RP_TILE * RP_TILE;
     a.stored = position(p, t) + count;
     a.end = rp_round_up(a.stored, RP_TILE);
     for (size_t i = 0; i < a.queries; i++)
-        kernels->quantize(s->q + (t + i / group) * s->q_stride + offset + i % group * width, width, &a.own->query, i);
+        kernels->quantize(head_of(p, &a, s->q, i), c->head_dim, &a.own->query, i);
     score(kernels, &a);
-    for (size_t i = 0; i < a.queries; i++) {
-        size_t last = position(p, t) + i / group + 1 - a.start;
-        size_t first = sees_from(p, position(p, t) + i / group);
-        float *scores = a.own->scores + i * a.own->score_stride;
-        first -= RP_MIN(first, a.start);
-        memset(scores, 0, first * sizeof *scores);
-        memset(scores + last, 0, (a.end - a.start - last) * sizeof *scores);
-        kernels->softmax(scores + first, last - first, c->attention_scale);
-    }
+    for (size_t i = 0; i < a.queries; i++)
+        weigh(p, &a, i);
     if (a.kv->type == RP_KV_Q8_0)
         mix_q8_0(kernels, &a);
     else
         mix_floats(kernels, &a);
     for (size_t i = 0; i < a.queries; i++)
-        memcpy(s->mixed + (t + i / group) * s->q_stride + offset + i % group * width, a.own->answer + i * a.kv->width,
-               width * sizeof(float));
+        memcpy(head_of(p, &a, s->mixed, i), a.own->answer + i * a.kv->width, c->head_dim * sizeof(float));
 }
 
-/* Positions that are attended at once. */
+/* Positions that are attended at once: of one sequence. */
 static size_t attended(const pass *p) {
-    return p->owners ? 1 : RP_MIN(p->count, RP_ATTENDED);
+    return p->owners || p->count == 1 ? 1 : RP_ATTENDED;
 }
 
 static void do_attend(void *user, size_t first, size_t last, size_t thread) {
