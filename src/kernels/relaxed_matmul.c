@@ -43,6 +43,10 @@ RP_INLINE void dot_halves(const rp_traits *t, const tile *tile, int tokens, int 
 #pragma clang loop unroll(full)
             for (uint32_t at = start; at < start + steps; at++)
                 add_dots(t, tile, at, tokens, first, last, sums);
+        } else if (tokens == 1) {
+#pragma clang loop unroll_count(2)
+            for (uint32_t at = start; at < start + steps; at++)
+                add_dots(t, tile, at, tokens, first, last, sums);
         } else {
 #pragma clang loop unroll(disable)
             for (uint32_t at = start; at < start + steps; at++)
