@@ -68,7 +68,7 @@ const sleep = (ms, signal) => new Promise((/** @type {(value?: unknown) => void}
 
 /** Reads a body with one buffer where the browser can; else each piece is freed when the next is asked for.
  * @param {Response} response */
-function openBody({ body }) {
+export function openBody({ body }) {
   /** @type {any} */
   let reader
   /** @type {Bytes | undefined} the buffer, or the last piece */

@@ -1,8 +1,7 @@
 // A file that is not fetched: a Blob, or a stream whose pieces the page sends.
 import { IOError, RepriseError } from '../errors.js'
-import { free } from './store.js'
-
-const PIECE = 2 ** 20
+import { openBody } from './http.js'
+import { free, held } from './store.js'
 
 /** @typedef {import('../source.js').BlobSpec} BlobSpec */
 /** @typedef {import('../source.js').PullSpec} PullSpec */
@@ -23,16 +22,16 @@ export class Local {
   }
   async forget() {}
 
-  /** @param {number} at @returns {Promise<Uint8Array | null | undefined>} */
-  async #next(at) {
+  /** What gives the bytes: a Blob's come as those of an answer would, since slices would each wait for another process. */
+  #open() {
     const { spec } = this
-    try {
-      if (spec.kind === 'pull') return await spec.next()
-      return at < spec.blob.size ? new Uint8Array(await spec.blob.slice(at, at + PIECE).arrayBuffer()) : null
-    } catch (error) {
-      if (error instanceof RepriseError) throw error
-      throw new IOError(`${this.check.name} cannot be read: ${/** @type {any} */ (error)?.message ?? error}`)
-    }
+    return spec.kind === 'pull' ? { read: spec.next, cancel: spec.cancel } : openBody(new Response(spec.blob))
+  }
+
+  /** @param {any} error @returns {never} */
+  #fail(error) {
+    if (error instanceof RepriseError) throw error
+    throw new IOError(`${this.check.name} cannot be read: ${error?.message ?? error}`)
   }
 
   /** @param {AbortSignal} signal @returns {AsyncGenerator<Uint8Array, void, void>} */
@@ -42,16 +41,18 @@ export class Local {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
     aborted.catch(() => {})
+    const body = this.#open()
+    held.add(body)
     let piece
     try {
-      for (let at = 0; !this.check.end && (piece = await Promise.race([this.#next(at), aborted])); ) {
-        const { length } = piece
+      const next = () => body.read().catch((/** @type {any} */ error) => this.#fail(error))
+      while (!this.check.end && (piece = await Promise.race([next(), aborted]))) {
         yield piece
-        at += length
-        if (length === piece.buffer.byteLength) free(piece)
+        if (this.spec.kind === 'pull' && piece.length === piece.buffer.byteLength) free(piece)
       }
     } finally {
-      if (this.spec.kind === 'pull' && piece !== null) this.spec.cancel()
+      held.delete(body)
+      if (piece !== null) body.cancel()
     }
     this.check.judge()
   }

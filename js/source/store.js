@@ -7,12 +7,16 @@ export const CHUNK = 2 ** 20
 const FOLDER = 'reprise-1'
 const HASH = 32
 const WRITES = 2 // at once
+const AHEAD = 3 // chunks that are read before they are asked for
 
 /** @typedef {Uint8Array<ArrayBuffer>} Bytes */
 /** `total` is the file's size where it is certain; `done`: all of it was here once, `integrity` what it was checked
  * against then.
  * @typedef {{ url: string, total: number, done: boolean, etag: string, lastModified: string, integrity?: string, time:
  * number }} Meta */
+
+/** Streams of files that are read: Chromium takes one that nobody holds for garbage, with whoever waits for it. */
+export const held = new Set()
 
 /** @param {Bytes} bytes */
 const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
@@ -77,8 +81,10 @@ export class Store {
   meta
   /** @type {Set<number>} chunks that are there, by their names */
   #chunks = new Set()
-  /** @type {FileSystemDirectoryHandle | undefined} */
-  #folder
+  #folder = /** @type {FileSystemDirectoryHandle | undefined} */ (undefined)
+  #ahead = /** @type {Map<number, Promise<Bytes | undefined>>} */ (new Map()) // chunks that were not asked for yet
+  #given = /** @type {ArrayBuffer | undefined} */ (undefined) // the memory of the last one
+  #spare = /** @type {ArrayBuffer[]} */ ([]) // and of those before
 
   /** @param {FileSystemDirectoryHandle} root @param {string} key */
   constructor(root, key) {
@@ -97,6 +103,7 @@ export class Store {
   async refresh() {
     this.meta = undefined
     this.#chunks.clear()
+    this.#ahead.clear()
     try {
       this.#folder = await this.root.getDirectoryHandle(this.key)
     } catch (error) {
@@ -131,8 +138,6 @@ export class Store {
     while (this.has(index)) index++
     return index
   }
-  #ring = new ArrayBuffer(CHUNK + HASH)
-
   get bytes() {
     const total = this.meta?.total || Infinity
     let sum = 0
@@ -140,38 +145,36 @@ export class Store {
     return sum
   }
 
-  /** A file's bytes, in one buffer for all where the browser can: it would not give back one for each before garbage is
-   * collected.
+  /** A file's bytes, in one of a few buffers where the browser can: one for each would stay until garbage is collected.
    * @param {File} file @returns {Promise<Bytes>} */
   async #take(file) {
+    const spare = this.#spare.pop()
     if (file.size > CHUNK + HASH) return new Uint8Array(0)
-    /** @type {any} */
-    let reader
+    let reader = /** @type {any} */ (undefined)
     try {
       reader = new Response(file).body?.getReader({ mode: 'byob' })
     } catch {
       return new Uint8Array(await file.arrayBuffer())
     }
+    held.add(reader)
+    let bytes = /** @type {Bytes} */ (new Uint8Array(/** @type {any} */ (spare ?? CHUNK + HASH)))
     let at = 0
-    for (let rest = file.size; rest > 0; ) {
-      const { value, done } = await reader.read(new Uint8Array(this.#ring, at, rest))
-      this.#ring = value.buffer
-      at += value.length
-      rest -= value.length
-      if (done) break
+    try {
+      for (let done = false; at < file.size && !done; at += bytes.length)
+        ({ value: bytes, done } = await reader.read(new Uint8Array(bytes.buffer, at, file.size - at)))
+      return new Uint8Array(bytes.buffer, 0, at)
+    } finally {
+      held.delete(reader)
+      await reader.cancel()
     }
-    await reader.cancel()
-    return new Uint8Array(this.#ring, 0, at)
   }
 
-  /** A chunk's bytes, good until the next is read; undefined when it is damaged, and gone then.
+  /** A chunk's bytes; undefined when it is damaged.
    * @param {number} index @returns {Promise<Bytes | undefined>} */
-  async read(index) {
-    /** @type {Bytes | undefined} */
-    let all
+  async #load(index) {
     try {
       const file = await (await this.#folder?.getFileHandle(nameOf(index)))?.getFile()
-      all = file ? await this.#take(file) : new Uint8Array(0)
+      const all = file ? await this.#take(file) : new Uint8Array(0)
       const bytes = all.subarray(0, Math.max(0, all.length - HASH))
       const { done, total } = this.meta ?? { total: 0 }
       const size = Math.min(CHUNK, (total || Infinity) - index * CHUNK)
@@ -180,6 +183,19 @@ export class Store {
     } catch {
       // gone meanwhile
     }
+    return undefined
+  }
+
+  /** A chunk's bytes, good until the next is read; undefined when it is damaged, and gone then. Reads those behind it.
+   * @param {number} index @returns {Promise<Bytes | undefined>} */
+  async read(index) {
+    if (this.#given) this.#spare.push(this.#given)
+    for (let i = index; i <= index + AHEAD && this.has(i); i++)
+      if (!this.#ahead.has(i)) this.#ahead.set(i, this.#load(i))
+    const bytes = await this.#ahead.get(index)
+    this.#ahead.delete(index)
+    this.#given = bytes?.buffer
+    if (bytes) return bytes
     this.#chunks.delete(index)
     await this.#folder?.removeEntry(nameOf(index)).catch(() => {})
     return undefined
@@ -215,6 +231,7 @@ export class Store {
   async drop() {
     this.meta = this.#folder = undefined
     this.#chunks.clear()
+    this.#ahead.clear()
     await this.root.removeEntry(this.key, { recursive: true }).catch(() => {})
   }
 }

@@ -236,7 +236,8 @@ test('a Blob', async () => {
   await checked.finish();
   assert.ok(checked.verified);
   assert.match((await thrown(drain(checked, { size: FILE.length + 9 }))).message, /ends after/);
-  const gone = { size: 10, slice: () => ({ arrayBuffer: () => Promise.reject(new DOMException('the file is gone', 'NotReadableError')) }) };
+  const fail = () => Promise.reject(new DOMException('the file is gone', 'NotReadableError'));
+  const gone = Object.assign(new Blob(['it was here']), { stream: () => new ReadableStream({ type: 'bytes', pull: fail }) });
   const error = await thrown(drain((await local({ kind: 'blob', blob: gone })).source));
   assert.instance(error, IOError);
   assert.match(error.message, /the file is gone/);
