@@ -24,15 +24,21 @@ export class Engine {
   /** @type {import('./threads.js').Threads | undefined} */
   threads
 
-  /** @param {Build} build @param {number} [maximum] of the memory, in pages */
-  static async create(build, maximum = 16384) {
+  /** @param {Build} build @param {number} [maximum] of the memory, in pages @param {Engine} [from] goes on from what that one holds */
+  static async create(build, maximum = 16384, from) {
     const engine = new Engine()
-    const memory = new WebAssembly.Memory({ initial: Math.min(32, maximum), maximum, shared: build.threads > 1 })
+    const size = from?.memory.buffer.byteLength ?? 0
+    const memory = new WebAssembly.Memory({ initial: size / PAGE_BYTES || Math.min(32, maximum), maximum, shared: build.threads > 1 })
     engine.#planned = build.threads
     const imports = { env: { memory, emscripten_notify_memory_growth() {} } }
     engine.memory = memory
     engine.x = (await WebAssembly.instantiate(build.module, imports)).exports
     engine.x._initialize?.()
+    if (from) {
+      engine.bytes(0, size).set(from.bytes(0, size))
+      engine.#page = from.#page
+      engine.#staging = from.#staging
+    }
     engine.layout = JSON.parse(engine.#string(engine.x.page_layout()))
     if (engine.layout.version !== version) {
       const found = engine.layout.version

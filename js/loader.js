@@ -1,6 +1,5 @@
 // From a source's bytes to a model in memory, in the worker. The header is read in an instance that is thrown away; then memory
-// is made, with the plan as its maximum, and the same bytes and all others go into the instance that stays.
-import { chooseBuild } from './builds.js'
+// is made, with the plan as its maximum, for the instance that stays: what the first one holds is copied, all other bytes are fed.
 import { Engine, PAGE_BYTES } from './engine.js'
 import { MemoryError } from './errors.js'
 import { pacer, Signal } from './time.js'
@@ -10,25 +9,25 @@ const TELL_MS = 50 // between two progress events
 
 /** @typedef {import('./source.js').Source} Source */
 
-/** Reads the header of a file; `kept` are the pieces that were taken for it.
+/** Reads the header of a file; `loaded` bytes were taken for it, of which `rest` are behind it.
  * @param {AsyncIterable<Uint8Array>} pieces @param {import('./engine.js').Build} build */
 async function readHeader(pieces, build) {
   const head = (await Engine.create(build)).open()
-  /** @type {any[]} */
-  const kept = []
   const iterator = pieces[Symbol.asyncIterator]()
+  let rest = new Uint8Array(0)
+  let loaded = 0
   try {
     while (head.state === 'header') {
       const { value, done } = await iterator.next()
       if (done) head.finish() // says that the file ends too early
-      kept.push(value.slice())
-      head.feed(value)
+      rest = value.subarray(head.feed(value))
+      loaded += value.length
     }
   } catch (error) {
     await iterator.return?.()
     throw error
   }
-  return { head, kept, iterator }
+  return { head, rest, loaded, iterator }
 }
 
 /** @param {Engine} head @param {import('./engine.js').Build} build @param {any} options */
@@ -68,9 +67,8 @@ function judge(bytes, limit) {
 }
 
 /** What a file would take, from its header alone.
- * @param {Source} source @param {any} options @param {AbortSignal} signal */
-export async function planModel(source, options, signal) {
-  const build = await chooseBuild(options)
+ * @param {Source} source @param {import('./engine.js').Build} build @param {any} options @param {AbortSignal} signal */
+export async function planModel(source, build, options, signal) {
   const { head, iterator } = await readHeader(source.head(signal), build)
   await iterator.return?.()
   const { info, plan } = describe(head, build, options)
@@ -113,14 +111,14 @@ export class LoadedModel {
 }
 
 /** Starts a load; resolves once the header is understood, with weights arriving behind `ready`.
- * @param {Source} source @param {any} options @param {{ signal: AbortSignal, progress: (progress: any) => void,
+ * @param {Source} source @param {import('./engine.js').Build} build @param {any} options
+ * @param {{ signal: AbortSignal, progress: (progress: any) => void,
  * tell: (event: string, detail: any) => void }} on */
-export async function loadModel(source, options, { signal, progress, tell }) {
-  const build = await chooseBuild(options)
+export async function loadModel(source, build, options, { signal, progress, tell }) {
   const lazy = build.threads > 1 ? import('./threads.js') : undefined
   lazy?.catch(() => {}) // it is waited for below
   progress({ phase: 'header', loaded: 0, total: 0, fromCache: 0 })
-  const { head, kept, iterator } = await readHeader(source.read(signal), build)
+  const { head, rest, loaded, iterator } = await readHeader(source.read(signal), build)
   const described = describe(head, build, options)
   const { memory } = described.plan
   const verdict = judge(memory, options.memoryLimit)
@@ -129,14 +127,10 @@ export async function loadModel(source, options, { signal, progress, tell }) {
     throw new MemoryError(verdict.reason, { bytesNeeded: memory })
   }
   source.expect(described.info.fileBytes)
-  const engine = (await Engine.create(build, memory / PAGE_BYTES)).open()
+  const engine = await Engine.create(build, memory / PAGE_BYTES, head)
   const model = new LoadedModel(engine, described)
   if (lazy) engine.threads = new (await lazy).Threads(engine, build, (options.threads ?? 'auto') === 'auto', tell)
-  let loaded = 0
-  for (const piece of kept.splice(0)) {
-    loaded += feedPiece(engine, piece)
-    piece.buffer.transfer?.(0) // gives the bytes back at once, not when garbage is collected
-  }
+  feedPiece(engine, rest)
   collectGarbage()
   model.ready = feedRest(model, source, loaded, iterator, progress)
   model.ready.catch((error) => {

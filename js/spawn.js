@@ -29,7 +29,8 @@ function watchLock(name, died) {
   return () => stop.abort()
 }
 
-/** @param {string | URL | undefined} url @param {{ message(data: any): void, failed(why: string): void }} on */
+/** @param {string | URL | undefined} url @param {{ message(data: any): void, failed(why: string): void }} on
+ * @returns {Promise<any>} */
 async function startPort(url, on) {
   if (typeof Worker === 'function') {
     const worker = startWorker(url)
@@ -49,57 +50,34 @@ async function startPort(url, on) {
   return worker
 }
 
-/** A channel to a new worker of this version.
+/** A channel to a new worker. Calls may be made at once: when the worker turns out to be of another version, or does not start,
+ * the channel is closed.
  * @param {string | URL | undefined} workerUrl @param {Listeners} notices @param {AbortSignal} [signal] @returns {Promise<Channel>} */
-export function connect(workerUrl, notices, signal) {
-  return new Promise((resolve, reject) => {
-    /** @type {Channel | undefined} */
-    let channel
-    let port = /** @type {any} */ (null)
-    let unwatch = () => {}
-    let early = /** @type {any[]} */ ([])
-    const end = (/** @type {unknown} */ error) => {
+export async function connect(workerUrl, notices, signal) {
+  /** @type {Channel | undefined} */
+  let channel
+  let unwatch = () => {}
+  const stopped = (/** @type {string} */ why) =>
+    new IOError(`the worker stopped: ${why}`, { url: String(workerUrl ?? new URL('./worker.js', import.meta.url)) })
+  const failed = (/** @type {string} */ why) => channel?.close(stopped(why))
+  const message = (/** @type {any} */ data) => {
+    if (data.lock) unwatch = watchLock(data.lock, () => failed('it ended'))
+    else if (!data.hello) channel?.receive(data)
+    else if (data.hello.version !== version)
+      channel?.close(new UnsupportedError(`the worker is version ${data.hello.version}, this script is ${version}: serve files of one version`))
+  }
+  const port = await startPort(workerUrl, { message, failed }).catch((error) => Promise.reject(stopped(error.message)))
+  const line = {
+    postMessage: (/** @type {any} */ data, /** @type {any} */ transfer) => port.postMessage(data, transfer),
+    busy: (/** @type {boolean} */ yes) => (yes ? port.ref?.() : port.unref?.()),
+    terminate: () => {
       unwatch()
-      port?.terminate()
-      channel?.close(error)
-      reject(error)
-    }
-    const failed = (/** @type {string} */ why) =>
-      end(new IOError(`the worker stopped: ${why}`, { url: String(workerUrl ?? new URL('./worker.js', import.meta.url)) }))
-    const abort = () => end(/** @type {AbortSignal} */ (signal).reason)
-    signal?.addEventListener('abort', abort)
-    const hello = (/** @type {{ version: string, lock?: string }} */ greeting) => {
-      if (greeting.version !== version) {
-        const message = `the worker is version ${greeting.version}, this script is ${version}: serve files of one version`
-        return end(new UnsupportedError(message))
-      }
-      if (greeting.lock) unwatch = watchLock(greeting.lock, () => failed('it ended'))
-      const terminate = () => {
-        unwatch()
-        port.terminate()
-      }
-      const line = {
-        postMessage: (/** @type {any} */ data, /** @type {any} */ transfer) => port.postMessage(data, transfer),
-        busy: (/** @type {boolean} */ yes) => (yes ? port.ref?.() : port.unref?.()),
-        terminate,
-      }
-      line.busy(false) // from here on open calls keep a program alive, not the worker
-      channel = new Channel(line, notices)
-      signal?.removeEventListener('abort', abort)
-      resolve(channel)
-    }
-    const message = (/** @type {any} */ data) => {
-      if (!port) early.push(data)
-      else if (data.hello) hello(data.hello)
-      else channel?.receive(data)
-    }
-    startPort(workerUrl, { message, failed }).then(
-      (started) => {
-        port = started
-        if (signal?.aborted) abort()
-        early.splice(0).forEach(message)
-      },
-      (error) => failed(error.message),
-    )
-  })
+      port.terminate()
+    },
+  }
+  line.busy(false) // open calls keep a program alive, not the worker
+  channel = new Channel(line, notices)
+  if (signal?.aborted) channel.close(signal.reason)
+  signal?.throwIfAborted()
+  return channel
 }

@@ -1,5 +1,6 @@
 // The worker: one model, its sessions, and the calls that the page makes (model.js, session.js). Knows both sides: messages here,
 // the engine there.
+import { chooseBuild } from './builds.js'
 import { ArgumentError, MemoryError } from './errors.js'
 import { loadModel, planModel } from './loader.js'
 import { serve } from './serve.js'
@@ -26,6 +27,9 @@ const open = ({ spec, options }, task) =>
     onWarning: (warning) => task.tell('warning', warning),
     onWaiting: (isWaiting) => isWaiting && task.tell('progress', { phase: 'waiting', loaded: 0, total: 0, fromCache: 0 }),
   })
+
+/** A model's source, and what will compute it. @param {any} params @param {Task} task */
+const begin = (params, task) => Promise.all([open(params, task), chooseBuild(params.options)])
 
 function loaded() {
   if (!model) throw new ArgumentError('the model has not been loaded')
@@ -67,18 +71,18 @@ const forward = (method) => (/** @type {any} */ params, /** @type {Task} */ task
 /** @type {Record<string, (params: any, task: Task) => any>} */
 const handlers = {
   async plan(params, task) {
-    const source = await open(params, task)
+    const [source, build] = await begin(params, task)
     try {
-      return await planModel(source, params.options, task.signal)
+      return await planModel(source, build, params.options, task.signal)
     } finally {
       source.close()
     }
   },
   async load(params, task) {
-    const source = await open(params, task)
+    const [source, build] = await begin(params, task)
     const progress = (/** @type {any} */ step) => task.tell('progress', step)
     const tell = (/** @type {string} */ event, /** @type {any} */ detail) => task.tell(event, detail)
-    model = await loadModel(source, params.options, { signal: task.signal, progress, tell })
+    model = await loadModel(source, build, params.options, { signal: task.signal, progress, tell })
     if (params.options.threads > model.info.threads)
       task.tell('warning', { kind: 'one-thread', message: 'one thread computes: the page is not cross-origin isolated, or the browser has no SIMD' })
     task.tell('header', { info: model.info, plan: model.plan, ...now() })
@@ -135,14 +139,11 @@ async function start() {
   }
   const receive = serve(port, handlers)
   port.onmessage = (/** @type {MessageEvent} */ { data }) => receive(data)
+  port.postMessage({ hello: { version } })
   // Held for as long as the worker lives, so that the page hears of its end.
   const lock = `reprise-worker:${crypto.getRandomValues(new Uint32Array(4)).join('-')}`
-  const held = new Promise((resolve) => {
-    if (!globalThis.navigator?.locks) return resolve(undefined)
-    const forever = () => (resolve(lock), new Promise(() => {}))
-    navigator.locks.request(lock, forever).catch(() => resolve(undefined))
-  })
-  port.postMessage({ hello: { version, lock: await held } })
+  const forever = () => (port.postMessage({ lock }), new Promise(() => {}))
+  globalThis.navigator?.locks?.request(lock, forever).catch(() => {})
 }
 
 start()
