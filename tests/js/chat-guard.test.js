@@ -165,6 +165,7 @@ test('where guards are put', () => {
   }
 });
 
+// What looks at each character's whole past takes hours; on a busy machine this takes seconds.
 test('linear in the text', () => {
   const reserved = Array.from({ length: 5000 }, (_, i) => `<|reserved_special_token_${i}|>`);
   const control = [...CHATML, `${'a'.repeat(32)}b`, ...reserved];
@@ -173,7 +174,7 @@ test('linear in the text', () => {
     const start = performance.now();
     guard(piece.repeat(1e6 / piece.length));
     const ms = performance.now() - start;
-    assert.ok(ms < 1500, `${ms.toFixed(0)} ms for a million characters of ${piece}`);
+    assert.ok(ms < 20_000, `${ms.toFixed(0)} ms for a million characters of ${piece}`);
   }
 });
 
