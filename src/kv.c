@@ -43,7 +43,7 @@ static size_t head_bytes(const rp_kv *kv) {
 uint64_t rp_kv_bytes_per_position(const rp_kv *kv) {
     uint64_t key = key_group_bytes(kv) / RP_ROWS;
     uint64_t value = kv->width / value_columns(kv) * value_unit_bytes(kv) / value_unit(kv);
-    return kv->slots * kv->heads * (key + value);
+    return (uint64_t)kv->slots * kv->heads * (key + value);
 }
 
 bool rp_kv_bytes(const rp_kv *kv, uint64_t *bytes) {

@@ -25,7 +25,7 @@ typedef struct rp_kv {
 
 /* The rounding of width. */
 size_t rp_kv_width(rp_kv_type type, size_t head_dim);
-/* Bytes of all; false on overflow. head_dim below 2^16, positions, heads and slots below 2^25. */
+/* Bytes of all; false on overflow. head_dim and heads up to 4096, slots up to 512. */
 bool rp_kv_bytes(const rp_kv *kv, uint64_t *bytes);
 uint64_t rp_kv_bytes_per_position(const rp_kv *kv);
 
@@ -36,7 +36,7 @@ const uint8_t *rp_kv_values(const rp_kv *kv, size_t slot, size_t head);
 size_t rp_kv_value_stride(const rp_kv *kv);
 
 /* Stores head_dim floats. Positions of a strip's unit must be stored in order at first: the unit's first position clears the rest.
- * Values that are infinite or no number are stored as the largest, or zero, so that a weight of 0 leaves nothing of them. */
+ * Values that are infinite or no number are stored as finite ones, so that a weight of 0 leaves nothing of them. */
 void rp_kv_store_key(const rp_kv *kv, size_t slot, size_t head, size_t position, const float *x);
 void rp_kv_store_value(const rp_kv *kv, size_t slot, size_t head, size_t position, const float *x);
 

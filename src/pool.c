@@ -164,6 +164,10 @@ size_t rp_pool_serving(const rp_pool *p) {
     return atomic_load(&p->came);
 }
 
+size_t rp_pool_threads(const rp_pool *p) {
+    return p ? p->threads : 1;
+}
+
 void rp_pool_use(rp_pool *p, size_t threads) {
     atomic_store(&p->used, RP_MAX(RP_MIN(threads, p->threads), 1));
 }
@@ -220,6 +224,11 @@ void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, voi
     (void)grain;
     if (items)
         work(user, 0, items, 0);
+}
+
+size_t rp_pool_threads(const rp_pool *p) {
+    (void)p;
+    return 1;
 }
 
 rp_status rp_pool_open(rp_pool **out, size_t threads, rp_memory *memory, rp_error *err) {

@@ -76,8 +76,8 @@ typedef enum rp_load_state { RP_LOAD_HEADER = 0, RP_LOAD_VOCABULARY, RP_LOAD_WEI
 rp_status rp_model_open(rp_model **model, const rp_model_options *options, rp_error *err);
 void rp_model_close(rp_model *model); /* NULL is fine; sessions must be closed before */
 
-/* Threads (pool.h) that sessions of this model compute with, one session at a time; NULL: none but the caller's. The bits are
- * the same for any number of them. The pool must outlive all computing, and stays the caller's. */
+/* Threads (pool.h) that sessions of this model compute with, one session at a time; NULL: none but the caller's. A
+ * session that was opened for fewer threads than the pool has computes alone. The bits are the same for any number of them. The pool must outlive all computing, and stays the caller's. */
 typedef struct rp_pool rp_pool;
 void rp_model_use_pool(rp_model *model, rp_pool *pool);
 
@@ -209,8 +209,9 @@ rp_status rp_session_prompt(rp_session *session, const int32_t *ids, size_t coun
 typedef enum rp_step { RP_STEP_DONE = 0, RP_STEP_MORE, RP_STEP_WAIT } rp_step;
 rp_status rp_session_begin(rp_session *session, const int32_t *ids, size_t count, size_t *reused, rp_error *err);
 rp_step rp_session_step(rp_session *session);
-/* A step of sessions[0], and with it of those others of the first 32 that are at the same point: before the same visit of one
- * position, or before its logits. They share one pass over the weights, which is what a token takes longest for; each gets the bits
+/* A step of sessions[0], and with it of up to seven of the other, different sessions (of the first 32, at least one) that have
+ * its model and KV type and no longer context, and are at the same point: before the same visit of one position, or before its
+ * logits. Only sessions whose chunk leaves room for them take others along. They share one pass over the weights, which is what a token takes longest for; each gets the bits
  * that it gets alone. Bit i of the result says that sessions[i] made its step; 0: sessions[0] waits for weights. */
 uint32_t rp_sessions_step(rp_session *const *sessions, size_t count);
 /* Forgets what is planned and not yet computed. Of a long prompt, the waves (512 positions) that are complete stay. */
@@ -228,7 +229,7 @@ rp_status rp_session_rewind(rp_session *session, size_t length, rp_error *err);
 /* Copies the first `length` positions of another session of the same model, program and KV type; a session whose
  * rp_session_key differs is RP_ERR_ARGUMENT. */
 rp_status rp_session_copy(rp_session *session, const rp_session *from, size_t length, rp_error *err);
-/* Saving and restoring: region `index` holds what the first `length` positions are to one KV head, to be copied out, or
+/* Saving and restoring: region `index` holds what the first `length` positions are to a part of one KV head, to be copied out, or
  * in; NULL beyond the last region or the context. Regions of sessions with equal keys can be exchanged. Any bytes may stand in
  * them: wrong ones give a wrong text and nothing worse. */
 size_t rp_session_state_regions(const rp_session *session);

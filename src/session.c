@@ -165,8 +165,10 @@ rp_status rp_session_rewind(rp_session *s, size_t length, rp_error *err) {
 static bool belong_together(const rp_session *a, const rp_session *b) {
     if (a->model == b->model)
         return a->options.kv_type == b->options.kv_type;
+    bool same_shape = a->kv.type == b->kv.type && a->kv.head_dim == b->kv.head_dim && a->kv.heads == b->kv.heads &&
+                      a->kv.slots == b->kv.slots; /* hashes can be made to collide */
     uint64_t key = rp_session_key(a);
-    return key && key == rp_session_key(b);
+    return same_shape && key && key == rp_session_key(b);
 }
 
 rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, rp_error *err) {

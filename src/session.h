@@ -42,7 +42,7 @@ struct rp_session {
     void *scratch;
     uint64_t scratch_bytes;
     float *x;                   /* (W, dim): the residual stream */
-    float *h;                   /* (T, dim_stride): normed input or output of a sub-layer */
+    float *h;                   /* (max(T, RP_LOGIT_ROWS), dim_stride): normed input or output of a sub-layer */
     float *q, *k, *v;           /* (T, q_stride), (T, kv_stride) */
     float *mixed;               /* (T, q_stride): heads' outputs side by side */
     float *gate, *up;           /* (T, ffn_stride) */

@@ -94,9 +94,9 @@ rp_step rp_session_step(rp_session *s) {
 
 /* ---- One step of several sessions ---------------------------------------------------------------------- */
 
-/* True when the two can go through the weights together: both before the same visit of one position, or before its logits. */
+/* True when b can go through the weights with a, in a's scratch: both before the same visit of one position, or before its logits. */
 static bool alike(const rp_session *a, const rp_session *b) {
-    if (a->model != b->model || a->pools || b->pools)
+    if (a->model != b->model || a->pools || b->pools || a->kv.type != b->kv.type || a->kv.positions < b->kv.positions)
         return false;
     if (a->closing || b->closing)
         return a->closing == 1 && b->closing == 1;
@@ -130,7 +130,7 @@ uint32_t rp_sessions_step(rp_session *const *sessions, size_t count) {
     uint32_t stepped = 1;
     bool alone = !alike(sessions[0], sessions[0]);
     for (size_t i = 1; !alone && i < RP_MIN(count, 32) && size < most; i++)
-        if (alike(sessions[0], sessions[i])) {
+        if (sessions[i] != sessions[0] && alike(sessions[0], sessions[i])) {
             group[size++] = sessions[i];
             stepped |= 1u << i;
         }

@@ -91,8 +91,7 @@ int run_inspect(const options *o, char **args, uint32_t count) {
                                &plan, &err);
     if (status == RP_OK) {
         rp_model_get_info(model, &info);
-        uint32_t context = (uint32_t)(plan.kv_per_token ? plan.kv / plan.kv_per_token : o->context);
-        (o->json ? print_json : print_text)(model, &info, &plan, context);
+        (o->json ? print_json : print_text)(model, &info, &plan, plan.context);
     }
     unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);

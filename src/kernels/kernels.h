@@ -88,7 +88,7 @@ typedef struct rp_kernels {
     /* gate[i] = gelu(gate[i]) * up[i], the tanh form: x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) */
     void (*gelu_mul)(float *gate, const float *up, size_t n);
 
-    /* x = exp(scale * (x - max)) / sum, the sum as in rms_norm; multiplied by 1 / sum. scale is above 0. */
+    /* x = exp(scale * (x - max)) / sum, the sum as in rms_norm; multiplied by 1 / sum. */
     void (*softmax)(float *x, size_t n, float scale);
     void (*mix_q8_0)(const rp_mix *job);
 } rp_kernels;

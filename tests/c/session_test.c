@@ -266,7 +266,8 @@ TEST(together_is_as_alone) {
         uint64_t passes = 0, steps = 0;
         for (size_t i = 0; i < MANY; i++) {
             alone[i] = open_session(&f, (rp_kv_type)kv, 16, CONTEXT);
-            together[i] = open_session(&f, (rp_kv_type)kv, 16, CONTEXT);
+            /* One of a longer context takes others along, but goes with none. */
+            together[i] = open_session(&f, (rp_kv_type)kv, 16, i == 5 ? 4 * CONTEXT : CONTEXT);
             CHECK_INT(rp_session_feed(alone[i], f.ids + i, 1 + i, &f.err), RP_OK);
             CHECK_INT(rp_session_feed(together[i], f.ids + i, 1 + i, &f.err), RP_OK);
         }
