@@ -182,9 +182,12 @@ static void store_u16(uint8_t *p, uint16_t value) {
 }
 
 void rp_store_row_q8_0(uint8_t *plane, size_t r, const int8_t codes[RP_TILE]) {
-    for (size_t t = 0; t < 8; t++)
-        for (size_t k = 0; k < 4; k++)
-            plane[32 * t + 16 * (r / 4) + 8 * (k & 1) + 2 * (r % 4) + k / 2] = (uint8_t)codes[4 * t + k];
+    plane += 16 * (r / 4) + 2 * (r % 4);
+    for (size_t t = 0; t < 8; t++, plane += 32) {
+        uint32_t quad = load_quad(codes + 4 * t);
+        store_u16(plane, (uint16_t)((quad & 0xff) | (quad >> 8 & 0xff00)));
+        store_u16(plane + 8, (uint16_t)((quad >> 8 & 0xff) | (quad >> 16 & 0xff00)));
+    }
 }
 
 /* One plane of a tile: bits from..from+bits-1 of the codes of rows 0-7. Columns 4t + k, as in quant.h. */
@@ -271,6 +274,31 @@ static void pack_group_float(size_t value_bytes, size_t columns, const uint8_t *
             memcpy(group + (c * RP_ROWS + r) * value_bytes, rows + (r * columns + c) * value_bytes, value_bytes);
 }
 
+/* The commonest way to keep four bits, straight from file to plane: whoever opens a model waits for this. */
+static void pack_group_nibbles(const rp_traits *t, size_t columns, const uint8_t *rows, size_t count, uint8_t *group) {
+    static const uint8_t missing[24] = {0};
+    size_t blocks = columns / 32, head = t->block_bytes - 16u;
+    uint32_t low = in_each_byte(15);
+    for (size_t i = 0; i < blocks; i++) {
+        const uint8_t *codes[RP_ROWS];
+        for (size_t r = 0; r < RP_ROWS; r++) {
+            const uint8_t *in = r < count ? rows + (r * blocks + i) * t->block_bytes : missing;
+            memcpy(group + 2 * r, in, 2);
+            if (t->minimum)
+                memcpy(group + 2 * (RP_ROWS + r), in + 2, 2);
+            codes[r] = in + head;
+        }
+        group += rp_super_head_bytes(t);
+        for (size_t k = 0; k < 4; k++) /* columns 4k.. and 16 + 4k.. */
+            for (size_t r = 0; r < 4; r++) {
+                uint32_t a = load_quad(codes[r] + 4 * k), b = load_quad(codes[r + 4] + 4 * k);
+                store_quad(group + 16 * k + 4 * r, (a & low) | (b & low) << 4);
+                store_quad(group + 64 + 16 * k + 4 * r, (a >> 4 & low) | (b & low << 4));
+            }
+        group += rp_tile_bytes(t);
+    }
+}
+
 void rp_pack_group(rp_type type, size_t columns, const uint8_t *rows, size_t count, uint8_t *group) {
     const rp_traits *t = &rp_type_traits[type];
     if (rp_type_is_float(type)) {
@@ -278,6 +306,10 @@ void rp_pack_group(rp_type type, size_t columns, const uint8_t *rows, size_t cou
             pack_group_float(4, columns, rows, count, group);
         else
             pack_group_float(2, columns, rows, count, group);
+        return;
+    }
+    if (t->columns == RP_TILE && t->low_bits == 4 && !t->high_bits) {
+        pack_group_nibbles(t, columns, rows, count, group);
         return;
     }
     size_t supers = columns / t->columns, tiles = t->columns / RP_TILE;
