@@ -79,6 +79,10 @@ uint16_t rp_f32_to_f16(float value); /* to nearest even */
 float rp_bf16_to_f32(uint16_t half);
 
 /* Unaligned little-endian loads. */
+static inline void rp_store_u16(uint8_t *p, uint16_t value) {
+    p[0] = (uint8_t)value;
+    p[1] = (uint8_t)(value >> 8);
+}
 static inline uint16_t rp_load_u16(const uint8_t *p) {
     return (uint16_t)(p[0] | p[1] << 8);
 }

@@ -64,16 +64,11 @@ const uint8_t *rp_kv_values(const rp_kv *kv, size_t slot, size_t head) {
 
 /* ---- Storing ------------------------------------------------------------------------------------------- */
 
-static void store_u16(uint8_t *p, uint16_t value) {
-    p[0] = (uint8_t)value;
-    p[1] = (uint8_t)(value >> 8);
-}
-
 static void store_float(rp_kv_type type, uint8_t *p, float x) {
     if (type == RP_KV_F32)
         memcpy(p, &x, sizeof x);
     else
-        store_u16(p, rp_f32_to_f16(x));
+        rp_store_u16(p, rp_f32_to_f16(x));
 }
 
 /* 32 floats as q8_0 (ggml's block_q8_0): codes from the unrounded scale max / 127; returns the scale. */
@@ -107,8 +102,8 @@ void rp_kv_store_key(const rp_kv *kv, size_t slot, size_t head, size_t position,
     }
     for (size_t start = 0; start < kv->head_dim; start += RP_TILE) {
         int8_t codes[RP_TILE];
-        store_u16(group + 2 * r,
-                  rp_f32_to_f16(codes_of(kv->kernels, x + start, RP_MIN(kv->head_dim - start, RP_TILE), codes)));
+        rp_store_u16(group + 2 * r,
+                     rp_f32_to_f16(codes_of(kv->kernels, x + start, RP_MIN(kv->head_dim - start, RP_TILE), codes)));
         rp_store_row_q8_0(group + 2 * RP_ROWS, r, codes);
         group += rp_super_bytes(&rp_type_traits[RP_Q8_0]);
     }
@@ -129,7 +124,7 @@ void rp_kv_store_value(const rp_kv *kv, size_t slot, size_t head, size_t positio
         }
         int8_t codes[RP_TILE];
         float scale = codes_of(kv->kernels, x + start, n, codes);
-        store_u16(to + 2 * (position % RP_TILE), rp_f32_to_f16(at_most(scale, HALF_MOST)));
+        rp_store_u16(to + 2 * (position % RP_TILE), rp_f32_to_f16(at_most(scale, HALF_MOST)));
         for (size_t c = 0; c < RP_TILE; c++)
             to[rp_mix_place(position % RP_TILE, c)] = (uint8_t)codes[c];
     }

@@ -176,17 +176,12 @@ static uint32_t in_each_byte(unsigned value) {
     return value * 0x01010101u;
 }
 
-static void store_u16(uint8_t *p, uint16_t value) {
-    p[0] = (uint8_t)value;
-    p[1] = (uint8_t)(value >> 8);
-}
-
 void rp_store_row_q8_0(uint8_t *plane, size_t r, const int8_t codes[RP_TILE]) {
     plane += 16 * (r / 4) + 2 * (r % 4);
     for (size_t t = 0; t < 8; t++, plane += 32) {
         uint32_t quad = load_quad(codes + 4 * t);
-        store_u16(plane, (uint16_t)((quad & 0xff) | (quad >> 8 & 0xff00)));
-        store_u16(plane + 8, (uint16_t)((quad >> 8 & 0xff) | (quad >> 16 & 0xff00)));
+        rp_store_u16(plane, (uint16_t)((quad & 0xff) | (quad >> 8 & 0xff00)));
+        rp_store_u16(plane + 8, (uint16_t)((quad >> 8 & 0xff) | (quad >> 16 & 0xff00)));
     }
 }
 
@@ -319,9 +314,9 @@ void rp_pack_group(rp_type type, size_t columns, const uint8_t *rows, size_t cou
         for (size_t r = 0; r < count; r++)
             read_block(type, rows + (r * supers + i) * t->block_bytes, &blocks[r]);
         for (size_t r = 0; r < RP_ROWS; r++) {
-            store_u16(group + 2 * r, blocks[r].d);
+            rp_store_u16(group + 2 * r, blocks[r].d);
             if (t->minimum)
-                store_u16(group + 2 * (RP_ROWS + r), blocks[r].minimum);
+                rp_store_u16(group + 2 * (RP_ROWS + r), blocks[r].minimum);
         }
         group += rp_super_head_bytes(t);
         for (size_t k = 0; k < tiles; k++, group += rp_tile_bytes(t))

@@ -80,12 +80,6 @@ RP_INLINE v128_t exp_f32x4(v128_t x, const exp_constants *k) {
     return wasm_v128_andnot(y, wasm_f32x4_lt(x, k->lowest));
 }
 
-/* (l0 + l2) + (l1 + l3): the order in which four lanes are summed everywhere. */
-RP_INLINE float sum_lanes(v128_t lanes) {
-    return (wasm_f32x4_extract_lane(lanes, 0) + wasm_f32x4_extract_lane(lanes, 2)) +
-           (wasm_f32x4_extract_lane(lanes, 1) + wasm_f32x4_extract_lane(lanes, 3));
-}
-
 RP_INLINE int32_t sum_lanes_i32(v128_t lanes) {
     return wasm_i32x4_extract_lane(lanes, 0) + wasm_i32x4_extract_lane(lanes, 1) + wasm_i32x4_extract_lane(lanes, 2) +
            wasm_i32x4_extract_lane(lanes, 3);
@@ -118,5 +112,35 @@ void rp_gelu_mul_simd128(float *gate, const float *up, size_t n);
 void rp_softmax_simd128(float *x, size_t n, float scale);
 /* simd128_mix.c */
 void rp_mix_q8_0_simd128(const rp_mix *job);
+
+/* The tables of simd128 and relaxed, which differ in the matrix products of types whose codes have no sign: rp_matmul_q4_0_##codes
+ * and so on. */
+#define RP_SIMD128_TABLE(its_name, its_isa, codes)                                                                     \
+    {                                                                                                                  \
+        .name = its_name,                                                                                              \
+        .isa = its_isa,                                                                                                \
+        .quantize = rp_quantize_simd128,                                                                               \
+        .matmul = {[RP_F32] = rp_matmul_f32_simd128,                                                                   \
+                   [RP_F16] = rp_matmul_f16_simd128,                                                                   \
+                   [RP_BF16] = rp_matmul_bf16_simd128,                                                                 \
+                   [RP_Q4_0] = rp_matmul_q4_0_##codes,                                                                 \
+                   [RP_Q4_1] = rp_matmul_q4_1_##codes,                                                                 \
+                   [RP_Q5_0] = rp_matmul_q5_0_##codes,                                                                 \
+                   [RP_Q5_1] = rp_matmul_q5_1_##codes,                                                                 \
+                   [RP_Q8_0] = rp_matmul_q8_0_simd128,                                                                 \
+                   [RP_Q2_K] = rp_matmul_q2_k_##codes,                                                                 \
+                   [RP_Q3_K] = rp_matmul_q3_k_##codes,                                                                 \
+                   [RP_Q4_K] = rp_matmul_q4_k_##codes,                                                                 \
+                   [RP_Q5_K] = rp_matmul_q5_k_##codes,                                                                 \
+                   [RP_Q6_K] = rp_matmul_q6_k_##codes,                                                                 \
+                   [RP_IQ4_NL] = rp_matmul_iq4_nl_simd128,                                                             \
+                   [RP_IQ4_XS] = rp_matmul_iq4_xs_simd128},                                                            \
+        .rms_norm = rp_rms_norm_simd128,                                                                               \
+        .add = rp_add_simd128,                                                                                         \
+        .silu_mul = rp_silu_mul_simd128,                                                                               \
+        .gelu_mul = rp_gelu_mul_simd128,                                                                               \
+        .softmax = rp_softmax_simd128,                                                                                 \
+        .mix_q8_0 = rp_mix_q8_0_simd128,                                                                               \
+    }
 
 #endif

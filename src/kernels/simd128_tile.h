@@ -71,8 +71,8 @@ RP_INLINE v128_t add_tile(const rp_traits *t, const tile *tile, int n, int half,
     return t->subs ? wasm_f32x4_sub(acc, product) : wasm_f32x4_add(acc, product);
 }
 
-/* To be brought: integer dots of one tile: dots[token][half], sub-scales multiplied in, zero points not taken out. A rare type's traits are no
- * constants. */
+/* To be brought: integer dots of one tile: dots[token][half], sub-scales multiplied in, zero points not taken out. A rare type's
+ * traits are no constants. */
 RP_INLINE void tile_dots(const rp_traits *t, bool rare, const tile *tile, int tokens, v128_t dots[RP_TOKENS][2]);
 
 /* One group times one token, or times four of which `wanted` are stored. The sums of four are in memory: the dots need the
