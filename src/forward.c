@@ -80,10 +80,10 @@ static size_t grain_of(const rp_session *s, size_t items) {
     return RP_MAX(items / (4 * (size_t)s->options.threads), 1);
 }
 
-/* A session that was opened for fewer threads than there are goes alone: it has not the scratch for them. */
+/* A session that was opened for fewer threads than are in use goes alone: it has not the scratch for them. */
 static void run(const rp_session *s, size_t items, rp_pool_work *work, void *user) {
     rp_pool *pool = s->model->pool;
-    rp_pool_run(rp_pool_threads(pool) > s->options.threads ? NULL : pool, items, grain_of(s, items), work, user);
+    rp_pool_run(rp_pool_used(pool) > s->options.threads ? NULL : pool, items, grain_of(s, items), work, user);
 }
 
 static void multiply(const products *p) {

@@ -117,7 +117,7 @@ static bool take_ranges(rp_pool *p, size_t thread) {
 }
 
 void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, void *user) {
-    size_t ranges = (items + grain - 1) / grain, used = p ? atomic_load(&p->used) : 1;
+    size_t ranges = (items + grain - 1) / grain, used = rp_pool_used(p);
     if (used < 2 || ranges < 2 || ranges > RANGES) {
         if (items)
             work(user, 0, items, 0);
@@ -164,8 +164,8 @@ size_t rp_pool_serving(const rp_pool *p) {
     return atomic_load(&p->came);
 }
 
-size_t rp_pool_threads(const rp_pool *p) {
-    return p ? p->threads : 1;
+size_t rp_pool_used(const rp_pool *p) {
+    return p ? atomic_load(&p->used) : 1;
 }
 
 void rp_pool_use(rp_pool *p, size_t threads) {
@@ -226,7 +226,7 @@ void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, voi
         work(user, 0, items, 0);
 }
 
-size_t rp_pool_threads(const rp_pool *p) {
+size_t rp_pool_used(const rp_pool *p) {
     (void)p;
     return 1;
 }

@@ -26,8 +26,8 @@ void rp_pool_serve(rp_pool *pool);
 /* How many threads have begun to serve. */
 size_t rp_pool_serving(const rp_pool *pool);
 
-/* How many it was opened with; 1 for NULL. */
-size_t rp_pool_threads(const rp_pool *pool);
+/* How many jobs use now; 1 for NULL. */
+size_t rp_pool_used(const rp_pool *pool);
 
 /* How many threads jobs use from now on, 1 (as after opening) to what it was opened with. Threads above that stay asleep. */
 void rp_pool_use(rp_pool *pool, size_t threads);

@@ -77,7 +77,7 @@ rp_status rp_model_open(rp_model **model, const rp_model_options *options, rp_er
 void rp_model_close(rp_model *model); /* NULL is fine; sessions must be closed before */
 
 /* Threads (pool.h) that sessions of this model compute with, one session at a time; NULL: none but the caller's. A
- * session that was opened for fewer threads than the pool has computes alone. The bits are the same for any number of them. The pool must outlive all computing, and stays the caller's. */
+ * session that was opened for fewer threads than the pool uses computes alone. The bits are the same for any number of them. The pool must outlive all computing, and stays the caller's. */
 typedef struct rp_pool rp_pool;
 void rp_model_use_pool(rp_model *model, rp_pool *pool);
 

@@ -1,6 +1,6 @@
 /* A session's state: the KV cache and the scratch of the forward pass. T is the chunk: how many positions are computed at once.
  * W is the wave: how many positions go through a visit, chunk after chunk, before the next visit's turn comes, so that a
- * prompt needs each block once a wave and can follow a file that is still arriving. Two allocations at open, none later. */
+ * prompt needs each block once a wave and can follow a file that is still arriving. Memory is taken at open and never later. */
 #ifndef RP_SESSION_H
 #define RP_SESSION_H
 

@@ -56,6 +56,7 @@ TEST(bits_do_not_depend_on_threads) {
                     rp_pool_use(c.pool, threads);
                     CHECK(hash_of(model, (rp_kv_type)kv, chunks[i], threads) == want);
                 }
+                CHECK(hash_of(model, (rp_kv_type)kv, chunks[i], 1) == want); /* for fewer than are used */
                 rp_pool_use(c.pool, 2);
                 CHECK(hash_of(model, (rp_kv_type)kv, chunks[i], THREADS) == want); /* opened for more than are used */
             }
