@@ -349,31 +349,19 @@ static void attention(pass *p) {
 
 /* ---- Feed-forward -------------------------------------------------------------------------------------- */
 
-/* Both products of the same rows, then the activation while they are near. */
-static void do_gate_and_up(void *user, size_t first, size_t last, size_t thread) {
+static void do_activation(void *user, size_t first, size_t last, size_t thread) {
     const pass *p = user;
     const rp_session *s = p->s;
     const rp_config *c = &s->model->config;
-    const rp_block *b = &s->model->blocks[p->visit->ffn];
-    size_t from = first * RP_ROWS, rows = RP_MIN(last * RP_ROWS, c->ffn) - from;
     (void)thread;
-    multiply_groups(s, &b->gate, first, last, p->count, s->gate, s->ffn_stride);
-    multiply_groups(s, &b->up, first, last, p->count, s->up, s->ffn_stride);
-    for (size_t t = 0; t < p->count; t++) {
-        float *gate = s->gate + t * s->ffn_stride + from, *up = s->up + t * s->ffn_stride + from;
+    for (size_t t = first; t < last; t++) {
+        float *gate = s->gate + t * s->ffn_stride, *up = s->up + t * s->ffn_stride;
         if (c->activation == RP_GELU)
-            s->model->kernels->gelu_mul(gate, up, rows);
+            s->model->kernels->gelu_mul(gate, up, c->ffn);
         else
-            s->model->kernels->silu_mul(gate, up, rows);
+            s->model->kernels->silu_mul(gate, up, c->ffn);
+        quantize(s, gate, c->ffn, t);
     }
-}
-
-static void do_quantize_gate(void *user, size_t first, size_t last, size_t thread) {
-    const pass *p = user;
-    const rp_session *s = p->s;
-    (void)thread;
-    for (size_t t = first; t < last; t++)
-        quantize(s, s->gate + t * s->ffn_stride, s->model->config.ffn, t);
 }
 
 static void feed_forward(pass *p) {
@@ -381,9 +369,14 @@ static void feed_forward(pass *p) {
     const rp_config *c = &s->model->config;
     const rp_block *b = &s->model->blocks[p->visit->ffn];
     norm_and_quantize(p, b->ffn_norm);
-    run(s, groups_of(&b->gate), do_gate_and_up, p);
+    multiply(&(products){.s = s,
+                         .count = p->count,
+                         .matrices = 2,
+                         .matrix = {&b->gate, &b->up},
+                         .out = {s->gate, s->up},
+                         .stride = {s->ffn_stride, s->ffn_stride}});
     s->act.padded = rp_round_up(c->ffn, RP_TILE);
-    each_row(p, do_quantize_gate);
+    each_row(p, do_activation);
     multiply(&(products){
         .s = s, .count = p->count, .matrices = 1, .matrix = {&b->down}, .out = {s->h}, .stride = {s->dim_stride}});
     add_to_residual(p, NULL, b->ffn_post_norm);

@@ -1,5 +1,6 @@
-/* One job at a time, its ranges counted down in one word beside the job's number. A thread owns a range once it has taken
- * it from that word, and only then looks at the job: a job is not over while a range of it is owned, so nobody reads one that
+/* One job at a time. Its ranges are dealt out: each thread has a word with a share of them, neighbours, and takes from its front, so
+ * that what it reads is one stream; whoever has none left takes from the back of another's. A thread owns a range once it has
+ * taken it from a word, and only then looks at the job: a job is not over while a range of it is owned, so nobody reads one that
  * changes, and whoever comes late finds another number or nothing left. Nothing is waited for but ranges that are owned. */
 #include "pool.h"
 
@@ -18,9 +19,15 @@ enum { SPINS = 10000 }; /* there is no pause instruction */
 enum { SPINS = 1000 };
 #endif
 
-/* The word: the job's number above, ranges that nobody has taken below. A job's number comes again after 2^40 others. */
-enum { RANGE_BITS = 24 };
-#define RANGES (((uint64_t)1 << RANGE_BITS) - 1)
+/* A share: the job's number, then the first range that nobody has taken and the one after the last. A number comes again after
+ * 2^32 other jobs. */
+enum { RANGE_BITS = 16 };
+#define MOST_RANGES (((size_t)1 << RANGE_BITS) - 1)
+
+typedef struct share {
+    _Atomic uint64_t open;
+    char apart[56]; /* each is written by one thread, mostly */
+} share;
 
 /* pool.h says how it begins. */
 struct rp_pool {
@@ -32,16 +39,15 @@ struct rp_pool {
 #endif
     rp_memory *memory;
     size_t threads;
-    uint64_t number; /* of the last job */
+    uint64_t number; /* of the last job; its lower half is in use */
     /* The job: written when no range is owned, read by owners. */
     rp_pool_work *work;
     void *user;
-    size_t items, grain, ranges;
+    size_t items, grain;
     atomic_size_t used, came, left; /* threads that jobs use; that began to serve; that ended */
-    char apart[64];                 /* what follows is written by all at once */
-    _Atomic uint64_t open;          /* the word */
-    char apart_too[64];
-    atomic_size_t undone; /* ranges */
+    char apart[64];                 /* what follows is written by all */
+    atomic_size_t undone;           /* ranges */
+    share shares[RP_MAX_THREADS];
 };
 
 /* ---- Waiting ------------------------------------------------------------------------------------------- */
@@ -96,29 +102,54 @@ static void do_range(const rp_pool *p, size_t index, size_t thread) {
     p->work(p->user, first, RP_MIN(first + p->grain, p->items), thread);
 }
 
-static bool may_take(const rp_pool *p, uint64_t word, size_t thread) {
-    return (word & RANGES) && thread < atomic_load(&p->used);
+static size_t first_of(uint64_t share) {
+    return share >> RANGE_BITS & MOST_RANGES;
 }
 
-/* Takes ranges until there are none; false when there was none. */
-static bool take_ranges(rp_pool *p, size_t thread) {
+static size_t last_of(uint64_t share) {
+    return share & MOST_RANGES;
+}
+
+static bool may_take(const rp_pool *p, uint64_t share, size_t thread) {
+    return first_of(share) < last_of(share) && thread < atomic_load(&p->used);
+}
+
+/* Takes ranges of one share until there are none; how many. */
+static size_t take_share(rp_pool *p, size_t index, size_t thread) {
     size_t done = 0;
-    uint64_t word = atomic_load(&p->open);
-    while (may_take(p, word, thread)) {
-        if (!atomic_compare_exchange_weak(&p->open, &word, word - 1))
+    _Atomic uint64_t *open = &p->shares[index].open;
+    uint64_t share = atomic_load(open);
+    while (may_take(p, share, thread)) {
+        bool own = index == thread;
+        if (!atomic_compare_exchange_weak(open, &share, own ? share + ((uint64_t)1 << RANGE_BITS) : share - 1))
             continue;
-        do_range(p, p->ranges - (size_t)(word & RANGES), thread);
+        do_range(p, own ? first_of(share) : last_of(share) - 1, thread);
         done++;
-        word = atomic_load(&p->open);
+        share = atomic_load(open);
     }
+    return done;
+}
+
+/* Its own ranges, then others'; false when there were none. */
+static bool take_ranges(rp_pool *p, size_t thread) {
+    size_t done = 0, used = atomic_load(&p->used);
+    for (size_t i = 0; i < used; i++)
+        done += take_share(p, (thread + i) % used, thread);
     if (done)
         atomic_fetch_sub(&p->undone, done);
     return done > 0;
 }
 
+static bool sees_ranges(const rp_pool *p, size_t thread) {
+    for (size_t i = 0; i < p->threads; i++)
+        if (may_take(p, atomic_load(&p->shares[i].open), thread))
+            return true;
+    return false;
+}
+
 void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, void *user) {
     size_t ranges = (items + grain - 1) / grain, used = rp_pool_used(p);
-    if (used < 2 || ranges < 2 || ranges > RANGES) {
+    if (used < 2 || ranges < 2 || ranges > MOST_RANGES) {
         if (items)
             work(user, 0, items, 0);
         return;
@@ -127,9 +158,11 @@ void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, voi
     p->user = user;
     p->items = items;
     p->grain = grain;
-    p->ranges = ranges;
     atomic_store(&p->undone, ranges);
-    atomic_store(&p->open, ++p->number << RANGE_BITS | ranges);
+    p->number++;
+    for (uint64_t i = 0; i < used; i++)
+        atomic_store(&p->shares[i].open, p->number << 2 * RANGE_BITS | ranges * i / used << RANGE_BITS |
+                                             ranges * (i + 1) / used);
     for (size_t i = 1; i < RP_MIN(used, ranges); i++)
         wake(p, i);
     take_ranges(p, 0);
@@ -150,7 +183,7 @@ void rp_pool_serve(rp_pool *p) {
         } else {
             /* Whoever opens a job or closes the pool says so first and wakes sleepers then. */
             atomic_store(&p->asleep[thread], 1);
-            if (atomic_load(&p->closed) || may_take(p, atomic_load(&p->open), thread))
+            if (atomic_load(&p->closed) || sees_ranges(p, thread))
                 atomic_store(&p->asleep[thread], 0);
             else
                 sleep_soundly(p, thread);
@@ -186,11 +219,11 @@ rp_status rp_pool_open(rp_pool **out, size_t threads, rp_memory *memory, rp_erro
     atomic_init(&p->used, 1);
     atomic_init(&p->came, 0);
     atomic_init(&p->left, 0);
-    atomic_init(&p->open, 0);
     atomic_init(&p->undone, 0);
     atomic_init(&p->closed, 0);
     for (size_t i = 0; i < RP_MAX_THREADS; i++) {
         atomic_init(&p->asleep[i], 0);
+        atomic_init(&p->shares[i].open, 0);
 #ifndef __wasm__
         pthread_mutex_init(&p->mutex[i], NULL); /* with these attributes neither fails */
         pthread_cond_init(&p->woken[i], NULL);
