@@ -84,13 +84,13 @@ wasm: $(WASM:%=js/wasm/reprise-%.wasm) $(patsubst %,js/wasm/page-%.wasm,$(WASM) 
 
 .PHONY: serve single site screenshots
 PORT := 8000
-serve: wasm $(SMOLLM2) ## the demo at http://localhost:8000, or PORT=
+serve: package $(SMOLLM2) ## the demo at http://localhost:8000, or PORT=
 	@node web/tools/serve.js $(PORT)
 single: wasm ## write build/reprise-story.html: one file that opens by double-click and tells stories
 	@node web/tools/single.js build/reprise-story.html
-site: wasm $(SMOLLM2) ## write build/site: the demo for any static host
+site: package $(SMOLLM2) ## write build/site: the demo for any static host
 	@node web/tools/copy.js build/site
-screenshots: wasm tools-pictures $(SMOLLM2) tests/node_modules/.package-lock.json ## take the pictures of the demo again, with Chromium
+screenshots: package tools-pictures $(SMOLLM2) tests/node_modules/.package-lock.json ## take the pictures of the demo again, with Chromium
 	@node web/tools/screenshots.js
 
 .PHONY: test
@@ -113,13 +113,13 @@ fuzz: fuzzers ## run each fuzzer for SECONDS=60
 	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
 
 .PHONY: bench bench-growth bench-kernels bench-page bench-plot
-bench: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
+bench: package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
 	@node tests/bench/main.js $(ROUNDS) $(BENCH)
-bench-growth: wasm tools-browsers tests/node_modules/.package-lock.json ## time and memory at 30 to 120 visits, contexts 512 to 8192
+bench-growth: package tools-browsers tests/node_modules/.package-lock.json ## time and memory at 30 to 120 visits, contexts 512 to 8192
 	@node tests/bench/growth.js
 bench-plot: ## draw what make bench measured, for the README
 	@node tests/bench/plot.js
-bench-page: wasm tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
+bench-page: package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
 	@node tests/bench/page.js $(ROUNDS)
 bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly
 	@build/bench/native/kernels

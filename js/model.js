@@ -102,7 +102,7 @@ export class Model extends EventTarget {
         setTimeout(() => warnings.forEach(tell)) // by then who waited for the model can listen
       }
       const threads = (/** @type {any} */ start) =>
-        void import('./threads.js').then((scripts) => scripts.startThreads(start, channel, workerUrl)).catch(() => {}) // fewer, then
+        void import('./start-threads.js').then((scripts) => scripts.startThreads(start, channel, workerUrl)).catch(() => {}) // fewer, then
       const listeners = { ...on, progress: onProgress, warning: warn, header, ready: isReady, threads }
       const whole = channel.call('load', { spec, options: worker }, { signal, on: listeners })
       ready.catch((error) => {

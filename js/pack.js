@@ -1,33 +1,41 @@
-// Makes the npm package out of this folder: scripts without their comments, everything else as it is. The comments are a third of
-// what a page would download; the types keep theirs. Usage: node js/pack.js FOLDER, after `make wasm`.
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+// Makes the npm package out of this folder: what a page loads as few and small scripts, each with a map to its sources, and all else
+// as it is. Usage: node js/pack.js FOLDER, after `make wasm`.
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import ts from '../tests/node_modules/typescript/lib/typescript.js'
+import { build } from '../tests/node_modules/esbuild/lib/main.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const target = process.argv[2]
 const { files } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'))
-const UNTOUCHED = /^(lazy|wasm|bin)\b/ // other people's files, and the terminal program, which nobody downloads by the page
 
-/** @param {string} script */
-function withoutComments(script) {
-  const options = { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext, removeComments: true }
-  return ts.transpileModule(script, { compilerOptions: options }).outputText
+/** Other people's scripts stay as they are, but for the few lines that every page needs of them.
+ * @type {import('../tests/node_modules/esbuild/lib/main.js').Plugin} */
+const lazy = {
+  name: 'lazy',
+  setup(build) {
+    build.onResolve({ filter: /\/lazy\/(jinja|noble-hashes)\// }, ({ path }) => ({ path: path.replace(/^.*\/lazy\//, './lazy/'), external: true }))
+  },
 }
 
-/** Files of the package, as npm would find them by `files`. */
-const listed = readdirSync(here, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile())
-  .map((entry) => join(entry.parentPath, entry.name).slice(here.length))
-  .filter((name) => files.some((/** @type {string} */ file) => (file === '*.js' ? /^[^/]+\.js$/.test(name) : name === file || name.startsWith(`${file}/`))))
-  .filter((name) => name !== 'pack.js')
+/** Scripts that are started from outside; what they import stands in them, or beside them if it is only loaded when it is used.
+ * @param {string[]} names @param {string[]} external */
+const bundle = (names, external = []) => build({
+  entryPoints: names.map((name) => join(here, name)), outdir: target, outbase: here, bundle: true, splitting: true, format: 'esm',
+  target: 'es2022', minify: true, sourcemap: true, chunkNames: '[name]-[hash]', logLevel: 'warning',
+  plugins: [lazy], external: ['node:*', ...external],
+})
 
 rmSync(target, { recursive: true, force: true })
-for (const name of ['package.json', 'README.md', ...listed]) {
-  const to = join(target, name)
-  mkdirSync(dirname(to), { recursive: true })
-  if (name.endsWith('.js') && !UNTOUCHED.test(name)) writeFileSync(to, withoutComments(readFileSync(join(here, name), 'utf8')))
-  else cpSync(join(here, name), to)
+await bundle(['index.js'])
+await bundle(['element/index.js'], ['../index.js'])
+await bundle(['worker.js', 'thread.js'])
+const isScript = (/** @type {string} */ name) => /^(?!lazy|bin).*\.js$/.test(name)
+const copied = readdirSync(here, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  .map((entry) => join(entry.parentPath, entry.name).slice(here.length))
+  .filter((name) => files.includes(name.split('/')[0]) && !isScript(name) && !name.endsWith('.done'))
+for (const name of ['package.json', 'README.md', ...copied]) {
+  mkdirSync(dirname(join(target, name)), { recursive: true })
+  cpSync(join(here, name), join(target, name))
 }
 cpSync(join(here, '../LICENSE'), join(target, 'LICENSE'))

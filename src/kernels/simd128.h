@@ -26,6 +26,12 @@ RP_INLINE v128_t opaque_f32x4(float value) {
     return wasm_f32x4_splat(hidden);
 }
 
+/* All bits of four floats but their signs. */
+RP_INLINE v128_t opaque_magnitude(void) {
+    volatile uint32_t hidden = 0x7fffffff;
+    return wasm_i32x4_splat((int32_t)hidden);
+}
+
 /* For half floats, kept in registers. */
 typedef struct half_constants {
     v128_t mask, up;

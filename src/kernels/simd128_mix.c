@@ -5,29 +5,26 @@ enum { MOST = 3, COLUMNS = 16 }; /* queries that are mixed together, columns who
 
 typedef struct constants {
     half_constants half;
-    v128_t magic, highest;
+    v128_t magic, lowest, magnitude;
 } constants;
 
-/* One tile's weights times its scales, in 16 bits; returns what a step of them is worth. */
-RP_INLINE float quantize_weights(const float *weights, const uint8_t *tile, const constants *k, int16_t q[RP_TILE]) {
+/* One tile's weights times its scales, in 16 bits; returns what a step of them is worth. Where nothing is too large, an integer is what
+ * the magic number's bits and those of the sum differ by. */
+RP_INLINE float quantize_weights(const float *weights, const v128_t scales[8], const constants *k,
+                                 int16_t q[RP_TILE]) {
     v128_t w[8], top = wasm_f32x4_splat(0.0f);
-    for (size_t i = 0; i < 4; i++) {
-        v128_t d[2];
-        load_f16x8(tile + 16 * i, k->half, d);
-        for (size_t j = 0; j < 2; j++) {
-            w[2 * i + j] = wasm_f32x4_mul(wasm_v128_load(weights + 8 * i + 4 * j), d[j]);
-            top = wasm_f32x4_pmax(top, wasm_f32x4_abs(w[2 * i + j]));
-        }
+    for (size_t i = 0; i < 8; i++) {
+        w[i] = wasm_f32x4_mul(wasm_v128_load(weights + 4 * i), scales[i]);
+        top = wasm_f32x4_pmax(top, wasm_v128_and(w[i], k->magnitude));
     }
     top = wasm_f32x4_pmax(top, wasm_i32x4_shuffle(top, top, 2, 3, 0, 1));
     top = wasm_f32x4_pmax(top, wasm_i32x4_shuffle(top, top, 1, 0, 3, 2));
     float most = wasm_f32x4_extract_lane(top, 0);
     bool zero = most < 1e-30f;
-    v128_t inverse = wasm_f32x4_splat(zero ? 0.0f : 32767.0f / most), lowest = wasm_f32x4_neg(k->highest);
+    v128_t inverse = wasm_f32x4_splat(zero ? 0.0f : 32767.0f / most);
     for (size_t i = 0; i < 8; i++) {
-        w[i] = wasm_f32x4_pmax(lowest, wasm_f32x4_mul(w[i], inverse));
-        w[i] = wasm_f32x4_add(wasm_f32x4_pmin(k->highest, w[i]), k->magic);
-        w[i] = wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_sub(w[i], k->magic));
+        w[i] = wasm_f32x4_pmax(k->lowest, wasm_f32x4_mul(w[i], inverse));
+        w[i] = wasm_i32x4_sub(wasm_f32x4_add(w[i], k->magic), k->magic);
     }
     for (size_t i = 0; i < 4; i++)
         wasm_v128_store(q + 8 * i, wasm_i16x8_narrow_i32x4(w[2 * i], w[2 * i + 1]));
@@ -61,18 +58,22 @@ RP_INLINE void mix_tile(const uint8_t *codes, size_t start, const int16_t q[MOST
 }
 
 RP_INLINE void mix_queries(const rp_mix *job, size_t first, int queries) {
-    const constants k = {load_half_constants(), opaque_f32x4(RP_EXPF_MAGIC), opaque_f32x4(32767.0f)};
+    const constants k = {load_half_constants(), opaque_f32x4(RP_EXPF_MAGIC), opaque_f32x4(-32767.0f),
+                         opaque_magnitude()};
     float *out = job->out + first * job->stride;
     for (int n = 0; n < queries; n++)
         for (size_t c = 0; c < RP_TILE; c += 4)
             wasm_v128_store(out + (size_t)n * job->stride + c, wasm_f32x4_splat(0.0f));
     for (size_t i = 0; i < job->tiles; i++) {
         const uint8_t *tile = job->strip + i * RP_MIX_TILE_BYTES;
+        const float *weights = job->weights + first * job->weight_stride + i * RP_TILE;
+        v128_t scales[8];
         int16_t q[MOST][RP_TILE];
         float unit[MOST];
+        for (size_t j = 0; j < 4; j++)
+            load_f16x8(tile + 16 * j, k.half, scales + 2 * j);
         for (int n = 0; n < queries; n++)
-            unit[n] =
-                quantize_weights(job->weights + (first + (size_t)n) * job->weight_stride + i * RP_TILE, tile, &k, q[n]);
+            unit[n] = quantize_weights(weights + (size_t)n * job->weight_stride, scales, &k, q[n]);
         for (size_t start = 0; start < RP_TILE; start += COLUMNS)
             mix_tile(tile + 2 * RP_TILE, start, q, unit, queries, out, job->stride);
     }

@@ -58,7 +58,7 @@ const compressed = new Map();
 function transferred(server) {
   const engine = /^\/(js|tests\/node_modules)\//;
   const files = new Set(server.log.filter(({ path }) => engine.test(path)).map(({ path }) => path));
-  for (const path of files) if (!compressed.has(path)) compressed.set(path, gzipSync(readFileSync(join(ROOT, path)), { level: 9 }).length);
+  for (const path of files) if (!compressed.has(path)) compressed.set(path, gzipSync(readFileSync(join(ROOT, path.replace(/^\/js\//, 'build/package/'))), { level: 9 }).length);
   return [...files].reduce((sum, path) => sum + compressed.get(path), 0);
 }
 

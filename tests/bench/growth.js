@@ -7,6 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from '../browser/lib/browsers.js';
+import { putPackage } from '../browser/lib/packed.js';
 import { serve } from '../browser/lib/server.js';
 import { ROOT } from '../js/lib/cli.js';
 import { engines, measure } from './engines.js';
@@ -61,6 +62,7 @@ function report(engine, rows, contexts) {
 const [rounds, longest] = [Number(process.argv[2] ?? 1), Number(process.argv[3] ?? CONTEXTS.at(-1))];
 const contexts = CONTEXTS.filter((context) => context <= longest);
 const server = await serve(), browser = await open('chromium');
+putPackage(server, '/js/'); // what people get
 const place = { browser, server }, models = growingModels(), rows = [];
 let engine;
 try {

@@ -20,6 +20,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { open } from '../browser/lib/browsers.js';
+import { putPackage } from '../browser/lib/packed.js';
 import { serve } from '../browser/lib/server.js';
 import { ROOT } from '../js/lib/cli.js';
 import { engines, fileFor, measure } from './engines.js';
@@ -104,6 +105,7 @@ class Run {
 const [rounds = '5', ...words] = process.argv.slice(2);
 const chosen = filters(words);
 const server = await serve(), browser = await open('chromium');
+putPackage(server, '/js/'); // what people get
 const about = { date: new Date().toISOString().slice(0, 10), machine: `${cpus()[0].model.trim()} x${cpus().length}`,
   commit: execFileSync('git', ['describe', '--always', '--dirty'], { cwd: ROOT }).toString().trim(), browser: await browser.browser.version() };
 const run = new Run({ browser, server }, about, Number(rounds), COLUMNS.filter(chosen('column')));

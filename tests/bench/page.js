@@ -1,6 +1,7 @@
 // What a visitor waits for, in Chromium: from the file's last byte to the first token, with the prompt given before or after
 // loading, in turns; and how long the model goes on after an abort. Usage: node tests/bench/page.js [ROUNDS]. Needs SmolLM2.
 import { open } from '../browser/lib/browsers.js';
+import { putPackage } from '../browser/lib/packed.js';
 import { serve } from '../browser/lib/server.js';
 import { app } from '../browser/lib/app.js';
 
@@ -53,6 +54,7 @@ const aborts = async (url) => {
 };
 
 const server = await serve();
+putPackage(server, '/js/');
 const browser = await open('chromium');
 server.on(MODEL, { rate: BYTES_PER_S });
 const page = await app(browser, server);
@@ -67,6 +69,7 @@ for (let i = 0; i < ROUNDS; i++)
 console.log(`last byte to first token, ${tokens} tokens, ${BYTES_PER_S / 1e6} MB/s: ${ms(waits.early)} when the prompt is given while it loads,`);
 console.log(`${ms(waits.late)} when it is given afterwards: ratio ${(median(waits.early) / median(waits.late)).toFixed(3)}`);
 server.reset();
+putPackage(server, '/js/');
 const stops = await page.evaluate(aborts, `${server.url}${MODEL}?abort`);
 console.log(`abort until the worker has stopped: prefill ${ms(stops.prefill)}, decode ${ms(stops.decode)}`);
 await browser.close();

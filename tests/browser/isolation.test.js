@@ -9,7 +9,7 @@ import { putPackage } from './lib/packed.js';
 const PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Isolated</title>';
 
 each('coi-sw.js isolates a page, and the model runs in it', async ({ browser, server, name }) => {
-  putPackage(server, '/isolated/');
+  putPackage(server, '/isolated/reprise/');
   server.put('/isolated/index.html', PAGE);
   server.put('/isolated/coi-sw.js', readFileSync(new URL('../../web/coi-sw.js', import.meta.url)));
   const page = await browser.page(`${server.url}/isolated/index.html`);

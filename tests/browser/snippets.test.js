@@ -18,7 +18,7 @@ const snippets = (kind) => DOCUMENTS.filter((name) => existsSync(new URL(name, R
 /** @param {import('./lib/server.js').Server} server */
 function furnish(server) {
   for (const [name, file] of Object.entries(MODELS)) if (existsSync(new URL(file, ROOT))) server.put(`/example/${name}`, read(file));
-  putPackage(server, '/example/');
+  putPackage(server, '/example/reprise/');
 }
 
 each('the examples in JavaScript run', async ({ browser, server }) => {

@@ -8,14 +8,15 @@ import { gzipSync } from 'node:zlib';
 import { ROOT } from './lib/cli.js';
 
 const PACKAGE = join(ROOT, 'build/package');
+assert.ok(existsSync(PACKAGE), 'make package first');
 const MOST = 100_000;
 
 const read = (file) => readFileSync(join(PACKAGE, file), 'utf8');
 const gzipped = (file) => gzipSync(readFileSync(join(PACKAGE, file)), { level: 9 }).length;
 
-/** Files that a script names in one way or the other: `import … from './x.js'`, or `import('./x.js')` and new URL. */
+/** Files that a script names in one way or the other: `import … from './x.js'`, or `import('./x.js')`. */
 function imports(file, isLazy) {
-  const pattern = isLazy ? /\bimport\(\s*['"](\.[^'"]+)['"]/g : /^\s*(?:import|export)\b[^'"()]*['"](\.[^'"]+)['"]/gm;
+  const pattern = isLazy ? /\bimport\(\s*['"](\.[^'"]+)['"]/g : /(?:^|[;}])\s*(?:import|export)(?![\w$(.])[^'"();]*['"](\.[^'"]+)['"]/gm;
   return [...read(file).matchAll(pattern)].map(([, to]) => normalize(join(dirname(file), to)));
 }
 
@@ -31,17 +32,20 @@ function reach(starts) {
 }
 
 const needed = reach(['index.js', 'worker.js']);
+const lazy = reach(needed.flatMap((file) => imports(file, true))).filter((file) => !needed.includes(file));
+const total = (files) => files.reduce((sum, file) => sum + gzipped(file), 0);
 
-test('one build and the scripts that are always loaded fit into 100 KB', () => {
-  assert.ok(existsSync(PACKAGE), 'make package first');
-  const scripts = needed.reduce((sum, file) => sum + gzipped(file), 0);
-  const names = readdirSync(join(PACKAGE, 'wasm')).filter((name) => name.startsWith('page-'));
-  const builds = names.map((name) => gzipped(`wasm/${name}`));
-  console.log(`\n${needed.length} scripts ${scripts} bytes, ${names.map((name, i) => `${name} ${builds[i]}`).join(', ')} (gzip -9)`);
-  const lazy = reach(needed.flatMap((file) => imports(file, true))).filter((file) => !needed.includes(file));
+test('one build and the scripts that are always loaded fit into 100 KB, with threads, too', () => {
+  const forThreads = reach(['thread.js', ...lazy.filter((file) => /^(start-)?threads-/.test(file))]).filter((file) => !needed.includes(file));
+  const builds = readdirSync(join(PACKAGE, 'wasm')).filter((name) => name.startsWith('page-')).map((name) => `wasm/${name}`);
+  console.log(`\n${needed.length} scripts ${total(needed)} bytes, for threads ${total(forThreads)} more, ${builds.map((file) => `${file} ${gzipped(file)}`).join(', ')} (gzip -9)`);
   console.log(`loaded when used: ${lazy.map((file) => `${file} ${gzipped(file)}`).join(', ')}`);
+  assert.is(forThreads.length, 3);
   assert.ok(lazy.length > 5);
-  assert.ok(scripts + Math.max(...builds) <= MOST, `${scripts + Math.max(...builds)} bytes`);
+  for (const file of builds) {
+    const all = total([...needed, file, ...(file.includes('-threads') ? forThreads : [])]);
+    assert.ok(all <= MOST, `${file}: ${all} bytes`);
+  }
 });
 
 test('the package holds what its scripts import, and nothing loads from another host', () => {

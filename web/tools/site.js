@@ -14,7 +14,7 @@ export const listAddress = 'web/precache-list.js'
 /** Where a part of the address space lies on disk, first match first. */
 const folders = [
   ['web/', 'web/'],
-  ['js/', 'js/'],
+  ['js/', 'build/package/'], // as npm has it: few and small scripts
   ['models/', 'models/'],
   ['models/', 'build/models/'],
   ['reprise-story.html', 'build/reprise-story.html'],
@@ -35,22 +35,22 @@ export function fileAt(address) {
   }
 }
 
-/** @returns {string[]} addresses below a folder */
-function addresses(folder) {
+/** @returns {string[]} addresses of what lies in a folder */
+function addresses(prefix, folder) {
   const at = join(root, folder)
   if (!existsSync(at)) return []
   return readdirSync(at, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-    .map((entry) => `${join(entry.parentPath ?? entry.path, entry.name).slice(root.length)}`)
+    .map((entry) => prefix + join(entry.parentPath ?? entry.path, entry.name).slice(at.length))
 }
 
-export const siteFiles = () => ['web', 'js', 'models'].flatMap(addresses)
+export const siteFiles = () => folders.slice(0, 3).flatMap(([prefix, folder]) => addresses(prefix, folder))
   .filter((file) => !/(^|\/)\.|\.(md|py|sh|txt)$|^web\/(tools|screenshots)\/|^models\/train\//.test(file))
 
 const digests = new Map()
 
 /** @param {string} file @returns {string} base64 SHA-256; remembered while size and time stay the same */
 function digest(file) {
-  const path = join(root, file), { size, mtimeMs } = statSync(path), key = `${file} ${size} ${mtimeMs}`
+  const path = /** @type {string} */ (fileAt(file)), { size, mtimeMs } = statSync(path), key = `${file} ${size} ${mtimeMs}`
   if (!digests.has(key)) digests.set(key, createHash('sha256').update(readFileSync(path)).digest('base64'))
   return digests.get(key)
 }

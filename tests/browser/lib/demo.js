@@ -1,10 +1,12 @@
-// What tests of the demo do again and again: open it as a host of strict policy would, wait for a story, look with axe.
+// What tests of the demo do again and again: open it as a host of strict policy would, with the package's scripts, wait for a story, look with axe.
 import * as assert from 'uvu/assert';
+import { putPackage } from './packed.js';
 
 export const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
 /** @param {import('./server.js').Server} server */
 export function beStrict(server) {
+  putPackage(server, '/js/');
   server.always = { ...server.always, headers: { ...server.always.headers, 'Content-Security-Policy': POLICY } };
 }
 
