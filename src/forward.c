@@ -38,7 +38,7 @@ static float *x_row(const pass *p, size_t t) {
 /* Matrices that are multiplied with the same activations, as one range of groups. */
 typedef struct products {
     const rp_session *s;
-    size_t count, matrices;
+    size_t matrices;
     const rp_matrix *matrix[3];
     float *out[3];
     size_t stride[3];
@@ -49,15 +49,14 @@ static size_t groups_of(const rp_matrix *w) {
 }
 
 /* out = groups first..last-1 of the matrix times the session's activations. */
-static void multiply_groups(const rp_session *s, const rp_matrix *w, size_t first, size_t last, size_t count,
-                            float *out, size_t stride) {
+static void multiply_groups(const rp_session *s, const rp_matrix *w, size_t first, size_t last, float *out,
+                            size_t stride) {
     rp_matmul job = {.weights = w->data,
                      .group_bytes = (size_t)rp_group_bytes(w->type, w->columns),
                      .columns = w->columns,
                      .first = first,
                      .last = last,
                      .act = &s->act,
-                     .tokens = count,
                      .out = out,
                      .stride = stride};
     s->model->kernels->matmul[w->type](&job);
@@ -69,8 +68,8 @@ static void do_products(void *user, size_t first, size_t last, size_t thread) {
     for (size_t i = 0, start = 0; i < p->matrices; i++) {
         size_t end = start + groups_of(p->matrix[i]);
         if (first < end && last > start)
-            multiply_groups(p->s, p->matrix[i], RP_MAX(first, start) - start, RP_MIN(last, end) - start, p->count,
-                            p->out[i], p->stride[i]);
+            multiply_groups(p->s, p->matrix[i], RP_MAX(first, start) - start, RP_MIN(last, end) - start, p->out[i],
+                            p->stride[i]);
         start = end;
     }
 }
@@ -98,6 +97,12 @@ static void each_row(pass *p, rp_pool_work *work) {
     run(p->s, p->count, work, p);
 }
 
+/* Of every position, so many columns. */
+static void expect_activations(const pass *p, size_t columns) {
+    p->s->act.padded = rp_round_up(columns, RP_TILE);
+    p->s->act.tokens = p->count;
+}
+
 /* Row t of the activations from n floats. */
 static void quantize(const rp_session *s, const float *x, size_t n, size_t t) {
     s->model->kernels->quantize(x, n, &s->act, t);
@@ -120,7 +125,7 @@ static void do_norm(void *user, size_t first, size_t last, size_t thread) {
 
 static void norm_and_quantize(pass *p, const float *norm) {
     p->norm = norm;
-    p->s->act.padded = rp_round_up(p->s->model->config.dim, RP_TILE);
+    expect_activations(p, p->s->model->config.dim);
     each_row(p, do_norm);
 }
 
@@ -200,6 +205,7 @@ static void do_heads(void *user, size_t first, size_t last, size_t thread) {
  * position and head after head. */
 typedef struct tile {
     const rp_attention *own; /* this thread's */
+    rp_act query;
     const rp_kv *kv;
     size_t slot, head;
     size_t first, group; /* position of query 0; heads that share the KV head */
@@ -215,8 +221,7 @@ static void score(const rp_kernels *kernels, const tile *a) {
                      .group_bytes = group_bytes,
                      .columns = a->kv->width,
                      .last = (a->end - a->start) / RP_ROWS,
-                     .act = &a->own->query,
-                     .tokens = a->queries,
+                     .act = &a->query,
                      .out = a->own->scores,
                      .stride = a->own->score_stride};
     kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
@@ -224,7 +229,7 @@ static void score(const rp_kernels *kernels, const tile *a) {
 
 /* answer (queries, width) = scores times values in floats, one column a position. */
 static void mix_floats(const rp_kernels *kernels, const tile *a) {
-    const rp_act weights = {.values = a->own->weights, .padded = a->own->score_stride};
+    const rp_act weights = {.values = a->own->weights, .padded = a->own->score_stride, .tokens = a->queries};
     for (size_t query = 0; query < a->queries; query++)
         for (size_t i = 0; i < a->stored - a->start; i++)
             weights.values[rp_act_value_at(&weights, query, i)] = a->own->scores[query * a->own->score_stride + i];
@@ -234,7 +239,6 @@ static void mix_floats(const rp_kernels *kernels, const tile *a) {
                      .columns = a->stored - a->start,
                      .last = a->kv->width / RP_ROWS,
                      .act = &weights,
-                     .tokens = a->queries,
                      .out = a->own->answer,
                      .stride = a->kv->width};
     kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
@@ -291,8 +295,10 @@ static void attend(const pass *p, size_t head, size_t t, size_t count, size_t th
     a.start = sees_from(p, position(p, t)) / RP_TILE * RP_TILE;
     a.stored = position(p, t) + count;
     a.end = rp_round_up(a.stored, RP_TILE);
+    a.query = a.own->query;
+    a.query.tokens = a.queries;
     for (size_t i = 0; i < a.queries; i++)
-        kernels->quantize(head_of(p, &a, s->q, i), c->head_dim, &a.own->query, i);
+        kernels->quantize(head_of(p, &a, s->q, i), c->head_dim, &a.query, i);
     score(kernels, &a);
     for (size_t i = 0; i < a.queries; i++)
         weigh(p, &a, i);
@@ -333,17 +339,15 @@ static void attention(pass *p) {
     size_t tiles = (p->count + attended(p) - 1) / attended(p);
     norm_and_quantize(p, b->attn_norm);
     multiply(&(products){.s = s,
-                         .count = p->count,
                          .matrices = p->visit->writes ? 3 : 1,
                          .matrix = {&b->q, &b->k, &b->v},
                          .out = {s->q, s->k, s->v},
                          .stride = {s->q_stride, s->kv_stride, s->kv_stride}});
     run(s, c->heads + (p->visit->writes ? c->kv_heads : 0), do_heads, p);
     run(s, tiles * c->kv_heads, do_attend, p);
-    s->act.padded = rp_round_up(c->heads * (size_t)c->head_dim, RP_TILE);
+    expect_activations(p, c->heads * (size_t)c->head_dim);
     each_row(p, do_quantize_mixed);
-    multiply(&(products){
-        .s = s, .count = p->count, .matrices = 1, .matrix = {&b->o}, .out = {s->h}, .stride = {s->dim_stride}});
+    multiply(&(products){.s = s, .matrices = 1, .matrix = {&b->o}, .out = {s->h}, .stride = {s->dim_stride}});
     add_to_residual(p, b->o_bias, b->attn_post_norm);
 }
 
@@ -370,15 +374,13 @@ static void feed_forward(pass *p) {
     const rp_block *b = &s->model->blocks[p->visit->ffn];
     norm_and_quantize(p, b->ffn_norm);
     multiply(&(products){.s = s,
-                         .count = p->count,
                          .matrices = 2,
                          .matrix = {&b->gate, &b->up},
                          .out = {s->gate, s->up},
                          .stride = {s->ffn_stride, s->ffn_stride}});
-    s->act.padded = rp_round_up(c->ffn, RP_TILE);
+    expect_activations(p, c->ffn);
     each_row(p, do_activation);
-    multiply(&(products){
-        .s = s, .count = p->count, .matrices = 1, .matrix = {&b->down}, .out = {s->h}, .stride = {s->dim_stride}});
+    multiply(&(products){.s = s, .matrices = 1, .matrix = {&b->down}, .out = {s->h}, .stride = {s->dim_stride}});
     add_to_residual(p, NULL, b->ffn_post_norm);
 }
 
@@ -438,12 +440,8 @@ void rp_forward_visit(rp_session *s, rp_session *const *owners, uint32_t index, 
 void rp_forward_head(rp_session *s, rp_session *const *owners, size_t first, size_t count) {
     pass p = {.s = s, .first = first, .count = count, .owners = owners};
     norm_and_quantize(&p, s->model->output_norm);
-    multiply(&(products){.s = s,
-                         .count = count,
-                         .matrices = 1,
-                         .matrix = {&s->model->head},
-                         .out = {s->logits},
-                         .stride = {s->vocab_stride}});
+    multiply(&(products){
+        .s = s, .matrices = 1, .matrix = {&s->model->head}, .out = {s->logits}, .stride = {s->vocab_stride}});
     for (size_t t = 0; owners && t < count; t++)
         if (owners[t] != s)
             memcpy(owners[t]->logits, s->logits + t * s->vocab_stride, s->vocab_stride * sizeof *s->logits);

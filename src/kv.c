@@ -73,14 +73,11 @@ static void store_float(rp_kv_type type, uint8_t *p, float x) {
 
 /* 32 floats as q8_0 (ggml's block_q8_0): codes from the unrounded scale max / 127; returns the scale. */
 static float codes_of(const rp_kernels *kernels, const float *x, size_t n, int8_t codes[RP_TILE]) {
-    int8_t q[RP_TOKENS * RP_TILE];
-    int16_t pairs[RP_TOKENS * RP_TILE], sums[RP_TOKENS * 2];
-    float scale[RP_TOKENS], values[RP_TOKENS * RP_TILE];
-    const rp_act act = {q, pairs, scale, sums, values, RP_TILE};
+    int16_t pairs[RP_TILE], sums[2];
+    float scale, values[RP_TILE];
+    const rp_act act = {codes, pairs, &scale, sums, values, RP_TILE, 1};
     kernels->quantize(x, n, &act, 0);
-    for (size_t c = 0; c < RP_TILE; c++)
-        codes[c] = q[rp_act_at(&act, 0, c)];
-    return scale[0];
+    return scale;
 }
 
 static float at_most(float x, float most) {

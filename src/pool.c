@@ -161,8 +161,8 @@ void rp_pool_run(rp_pool *p, size_t items, size_t grain, rp_pool_work *work, voi
     atomic_store(&p->undone, ranges);
     p->number++;
     for (uint64_t i = 0; i < used; i++)
-        atomic_store(&p->shares[i].open, p->number << 2 * RANGE_BITS | ranges * i / used << RANGE_BITS |
-                                             ranges * (i + 1) / used);
+        atomic_store(&p->shares[i].open,
+                     p->number << 2 * RANGE_BITS | ranges * i / used << RANGE_BITS | ranges * (i + 1) / used);
     for (size_t i = 1; i < RP_MIN(used, ranges); i++)
         wake(p, i);
     take_ranges(p, 0);

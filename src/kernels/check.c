@@ -15,10 +15,10 @@ static float next_float(uint64_t *state) {
 uint32_t rp_kernels_check(const rp_kernels *kernels) {
     static const rp_type types[] = {RP_F32, RP_Q4_0, RP_Q8_0};
     uint8_t rows[RP_ROWS * COLUMNS * 4] __attribute__((aligned(16))), group[sizeof rows] __attribute__((aligned(16)));
-    float x[COLUMNS], values[RP_TOKENS * COLUMNS], scale[RP_TOKENS * COLUMNS / RP_TILE], out[RP_ROWS];
-    int8_t q[RP_TOKENS * COLUMNS];
-    int16_t pairs[RP_TOKENS * COLUMNS], sums[RP_TOKENS * COLUMNS / 16];
-    rp_act act = {q, pairs, scale, sums, values, COLUMNS};
+    float x[COLUMNS], values[COLUMNS], scale[COLUMNS / RP_TILE], out[RP_ROWS];
+    int8_t q[COLUMNS];
+    int16_t pairs[COLUMNS], sums[COLUMNS / 16];
+    rp_act act = {q, pairs, scale, sums, values, COLUMNS, 1};
     uint64_t state = 1, hash = RP_HASH_START;
     for (size_t i = 0; i < RP_COUNT(types); i++) {
         size_t row_bytes = (size_t)rp_row_file_bytes(types[i], COLUMNS), block = rp_type_traits[types[i]].block_bytes;
@@ -38,7 +38,6 @@ uint32_t rp_kernels_check(const rp_kernels *kernels) {
                          .columns = COLUMNS,
                          .last = 1,
                          .act = &act,
-                         .tokens = 1,
                          .out = out,
                          .stride = RP_ROWS};
         kernels->matmul[types[i]](&job);

@@ -12,29 +12,38 @@
 /* Activations, quantized: value = q * scale, q in -127..127, one scale for 32 columns. `pairs` holds q in 16 bits and, within
  * four columns, in the order 0 2 1 3: what kernels without dots of bytes want side by side. `values` holds the row as it
  * was: float weights are multiplied with that, since 8 bits would cost precision and save nothing. Four tokens' rows lie
- * side by side, four columns of each in turn, so that a product with four tokens reads one stream. */
+ * side by side, four columns of each in turn, so that a product with four tokens reads one stream; a last one that is left alone
+ * lies plainly, since decode has nothing else. */
 typedef struct rp_act {
     int8_t *q;      /* (tokens, padded) with padded = columns rounded up to 32, zeros there: see rp_act_at */
     int16_t *pairs; /* (tokens, padded): rp_act_at, in the other order */
     float *scale;   /* (tokens, padded / 32): rp_act_tile_at */
     int16_t *sums;  /* (tokens, padded / 32, 2): sums of 16 q each: 2 * rp_act_tile_at */
     float *values;  /* (tokens, padded): rp_act_value_at */
-    size_t padded;
+    size_t padded, tokens;
 } rp_act;
 
-enum { RP_TOKENS = 4 }; /* tokens are padded to a multiple of this, what lies there is of no meaning */
+enum { RP_TOKENS = 4 }; /* two and three are padded to this, what lies there is of no meaning */
 
+/* How many tokens lie side by side where this one does. */
+static inline size_t rp_act_lanes(const rp_act *act, size_t token) {
+    return token % RP_TOKENS == 0 && token + 1 == act->tokens ? 1 : RP_TOKENS;
+}
+static inline size_t rp_act_place(const rp_act *act, size_t token, size_t row, size_t index, size_t together) {
+    size_t lanes = rp_act_lanes(act, token), lane = token % RP_TOKENS;
+    return (token - lane) * row + (index / together * lanes + lane) * together + index % together;
+}
 static inline size_t rp_act_at(const rp_act *act, size_t token, size_t column) {
-    return token / RP_TOKENS * RP_TOKENS * act->padded + column / 4 * 16 + token % RP_TOKENS * 4 + column % 4;
+    return rp_act_place(act, token, act->padded, column, 4);
 }
 static inline size_t rp_act_pair_at(const rp_act *act, size_t token, size_t column) {
     return rp_act_at(act, token, (column & ~(size_t)3) + (column & 1) * 2 + (column >> 1 & 1));
 }
 static inline size_t rp_act_tile_at(const rp_act *act, size_t token, size_t tile) {
-    return token / RP_TOKENS * RP_TOKENS * (act->padded / RP_TILE) + tile * RP_TOKENS + token % RP_TOKENS;
+    return rp_act_place(act, token, act->padded / RP_TILE, tile, 1);
 }
 static inline size_t rp_act_value_at(const rp_act *act, size_t token, size_t column) {
-    return token / RP_TOKENS * RP_TOKENS * act->padded + column * RP_TOKENS + token % RP_TOKENS;
+    return rp_act_place(act, token, act->padded, column, 1);
 }
 
 /* out[token * stride + row] = weights (rows, columns) times activations, for groups first..last-1 of 8 rows; rows past
@@ -50,7 +59,6 @@ typedef struct rp_matmul {
     size_t columns;
     size_t first, last; /* groups */
     const rp_act *act;
-    size_t tokens;
     float *out;
     size_t stride;
 } rp_matmul;

@@ -82,7 +82,7 @@ RP_INLINE void tile_times_token(const rp_traits *t, const tile_rows *tile, const
 }
 
 static void clear_group(const rp_matmul *job, size_t g) {
-    for (size_t token = 0; token < job->tokens; token++)
+    for (size_t token = 0; token < job->act->tokens; token++)
         memset(job->out + token * job->stride + g * RP_ROWS, 0, RP_ROWS * sizeof(float));
 }
 
@@ -96,7 +96,7 @@ RP_INLINE void matmul_tiles(const rp_matmul *job, rp_type type) {
             const uint8_t *super = group + i / tiles * rp_super_bytes(t);
             tile_rows tile;
             unpack_tile(type, super, super + rp_super_head_bytes(t) + i % tiles * rp_tile_bytes(t), &tile);
-            for (size_t token = 0; token < job->tokens; token++)
+            for (size_t token = 0; token < job->act->tokens; token++)
                 tile_times_token(t, &tile, job->act, token, i, job->out + token * job->stride + g * RP_ROWS);
         }
     }
@@ -117,7 +117,7 @@ RP_INLINE void matmul_floats(const rp_matmul *job, rp_type type) {
             float weights[RP_ROWS];
             for (size_t r = 0; r < RP_ROWS; r++)
                 weights[r] = weight_value(type, group + (c * RP_ROWS + r) * size);
-            for (size_t token = 0; token < job->tokens; token++) {
+            for (size_t token = 0; token < job->act->tokens; token++) {
                 float value = job->act->values[rp_act_value_at(job->act, token, c)];
                 float *acc = job->out + token * job->stride + g * RP_ROWS;
                 for (size_t r = 0; r < RP_ROWS; r++)

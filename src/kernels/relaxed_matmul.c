@@ -20,7 +20,7 @@ RP_INLINE void add_dots(const rp_traits *t, const tile *tile, uint32_t at, int t
         codes[half] = codes_at(t, tile, at, (uint32_t)half);
 #pragma clang loop unroll(full)
     for (int n = 0; n < tokens; n++) {
-        v128_t four = wasm_v128_load32_splat(tile->q + 16 * at + 4 * n);
+        v128_t four = wasm_v128_load32_splat(tile->q + 4 * (uint32_t)tokens * at + 4 * n);
         for (int half = first; half < last; half++)
             sums[n][half] = wasm_i16x8_add(sums[n][half], wasm_i16x8_relaxed_dot_i8x16_i7x16(four, codes[half]));
     }

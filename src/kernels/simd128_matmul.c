@@ -47,8 +47,8 @@ RP_INLINE void dot_columns(const rp_traits *t, const tile *tile, const v128_t (*
             weights_at(t, tile, at, w);
 #pragma clang loop unroll(full)
         for (int n = 0; n < tokens; n++) {
-            v128_t even = wasm_v128_load32_splat(tile->pairs + 16 * at + 4 * n);
-            v128_t odd = wasm_v128_load32_splat(tile->pairs + 16 * at + 4 * n + 2);
+            v128_t even = wasm_v128_load32_splat(tile->pairs + 4 * (uint32_t)tokens * at + 4 * n);
+            v128_t odd = wasm_v128_load32_splat(tile->pairs + 4 * (uint32_t)tokens * at + 4 * n + 2);
             sums[n][0] = wasm_i32x4_add(sums[n][0], wasm_i32x4_dot_i16x8(w[0], even));
             sums[n][1] = wasm_i32x4_add(sums[n][1], wasm_i32x4_dot_i16x8(w[2], even));
             sums[n][0] = wasm_i32x4_add(sums[n][0], wasm_i32x4_dot_i16x8(w[1], odd));
@@ -113,7 +113,7 @@ RP_INLINE void floats_times_tokens(const rp_matmul *job, rp_type type, size_t g,
     for (int n = 0; n < tokens; n++)
         acc[n][0] = acc[n][1] = wasm_f32x4_splat(0.0f);
 #pragma clang loop unroll_count(2)
-    for (size_t c = 0; c < columns; c++, column += bytes, values += RP_TOKENS) {
+    for (size_t c = 0; c < columns; c++, column += bytes, values += tokens) {
         v128_t w[2];
         load_column(type, column, k, w);
 #pragma clang loop unroll(full)
@@ -130,8 +130,8 @@ RP_INLINE void floats_times_tokens(const rp_matmul *job, rp_type type, size_t g,
 
 RP_INLINE void matmul_floats(const rp_matmul *job, rp_type type) {
     for (size_t g = job->first; g < job->last; g++)
-        for (size_t token = 0; token < job->tokens; token += RP_TOKENS) {
-            size_t wanted = RP_MIN(job->tokens - token, RP_TOKENS);
+        for (size_t token = 0; token < job->act->tokens; token += RP_TOKENS) {
+            size_t wanted = RP_MIN(job->act->tokens - token, RP_TOKENS);
             if (wanted > 1)
                 floats_times_tokens(job, type, g, token, RP_TOKENS, wanted);
             else

@@ -10,8 +10,7 @@ typedef struct constants {
 
 /* One tile's weights times its scales, in 16 bits; returns what a step of them is worth. Where nothing is too large, an integer is what
  * the magic number's bits and those of the sum differ by. */
-RP_INLINE float quantize_weights(const float *weights, const v128_t scales[8], const constants *k,
-                                 int16_t q[RP_TILE]) {
+RP_INLINE float quantize_weights(const float *weights, const v128_t scales[8], const constants *k, int16_t q[RP_TILE]) {
     v128_t w[8], top = wasm_f32x4_splat(0.0f);
     for (size_t i = 0; i < 8; i++) {
         w[i] = wasm_f32x4_mul(wasm_v128_load(weights + 4 * i), scales[i]);

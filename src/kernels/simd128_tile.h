@@ -113,10 +113,10 @@ RP_INLINE void group_times_tokens(const rp_matmul *job, const rp_traits *t, bool
                     else
                         acc[n][half] = add_tile(t, &tile, n, half, dots[n][half], d[half], minimum[half], acc[n][half]);
                 }
-            tile.q += RP_TOKENS * RP_TILE;
-            tile.pairs += RP_TOKENS * RP_TILE;
-            tile.sums += RP_TOKENS * 2;
-            tile.scale += RP_TOKENS;
+            tile.q += tokens * RP_TILE;
+            tile.pairs += tokens * RP_TILE;
+            tile.sums += tokens * 2;
+            tile.scale += tokens;
         }
     }
     for (size_t n = 0; n < wanted; n++)
@@ -129,8 +129,8 @@ RP_INLINE void group_times_tokens(const rp_matmul *job, const rp_traits *t, bool
 RP_INLINE void matmul_tiles(const rp_matmul *job, const rp_traits *t, bool rare, v128_t low_mask) {
     v128_t ones = opaque_u16x8(1);
     for (size_t g = job->first; g < job->last; g++)
-        for (size_t token = 0; token < job->tokens; token += RP_TOKENS) {
-            size_t wanted = RP_MIN(job->tokens - token, RP_TOKENS);
+        for (size_t token = 0; token < job->act->tokens; token += RP_TOKENS) {
+            size_t wanted = RP_MIN(job->act->tokens - token, RP_TOKENS);
             if (wanted > 1)
                 group_times_tokens(job, t, rare, g, token, RP_TOKENS, wanted, low_mask, ones);
             else

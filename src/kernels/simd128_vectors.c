@@ -4,8 +4,10 @@
 
 #include <string.h>
 
-/* 32 columns of one token; the arrays point at the first ones' places. */
-static void quantize_tile(const float *x, int8_t *q, int16_t *pairs, float *scale, int16_t *sums, float *values) {
+/* 32 columns of one token; the arrays point at the first ones' places. An integer is what the magic number's bits and those of the
+ * sum differ by. */
+RP_INLINE void quantize_tile(const float *x, size_t lanes, int8_t *q, int16_t *pairs, float *scale, int16_t *sums,
+                             float *values) {
     v128_t v[8], max = wasm_f32x4_splat(0.0f);
     for (size_t i = 0; i < 8; i++) {
         v[i] = wasm_v128_load(x + 4 * i);
@@ -17,19 +19,22 @@ static void quantize_tile(const float *x, int8_t *q, int16_t *pairs, float *scal
     bool zero = top < 1e-30f;
     *scale = zero ? 0.0f : top / 127.0f;
     v128_t inverse = wasm_f32x4_splat(zero ? 0.0f : 127.0f / top), magic = wasm_f32x4_splat(RP_EXPF_MAGIC);
-    v128_t highest = wasm_f32x4_splat(127.0f), sum = wasm_i32x4_splat(0);
+    v128_t lowest = wasm_f32x4_splat(-127.0f), sum = wasm_i32x4_splat(0);
     for (size_t i = 0; i < 8; i++) {
-        v128_t y = wasm_f32x4_pmax(wasm_f32x4_neg(highest), wasm_f32x4_mul(v[i], inverse));
-        y = wasm_f32x4_sub(wasm_f32x4_add(wasm_f32x4_pmin(highest, y), magic), magic);
-        v128_t word = wasm_i32x4_trunc_sat_f32x4(y);
+        v128_t y = wasm_f32x4_pmax(lowest, wasm_f32x4_mul(v[i], inverse));
+        v128_t word = wasm_i32x4_sub(wasm_f32x4_add(y, magic), magic);
         sum = wasm_i32x4_add(sum, word);
         if (i % 4 == 3) {
             sums[i / 4] = (int16_t)sum_lanes_i32(sum);
             sum = wasm_i32x4_splat(0);
         }
         word = wasm_i16x8_narrow_i32x4(word, word);
-        wasm_v128_store32_lane(q + 16 * i, wasm_i8x16_narrow_i16x8(word, word), 0);
-        wasm_v128_store64_lane(pairs + 16 * i, wasm_i16x8_shuffle(word, word, 0, 2, 1, 3, 4, 5, 6, 7), 0);
+        wasm_v128_store32_lane(q + 4 * lanes * i, wasm_i8x16_narrow_i16x8(word, word), 0);
+        wasm_v128_store64_lane(pairs + 4 * lanes * i, wasm_i16x8_shuffle(word, word, 0, 2, 1, 3, 4, 5, 6, 7), 0);
+        if (lanes == 1) {
+            wasm_v128_store(values + 4 * i, v[i]);
+            continue;
+        }
         wasm_v128_store32_lane(values + 16 * i, v[i], 0);
         wasm_v128_store32_lane(values + 16 * i + 4, v[i], 1);
         wasm_v128_store32_lane(values + 16 * i + 8, v[i], 2);
@@ -43,8 +48,13 @@ void rp_quantize_simd128(const float *x, size_t n, const rp_act *act, size_t tok
         if (start + RP_TILE > n && start < n)
             memcpy(rest, x + start, (n - start) * sizeof *x);
         size_t at = rp_act_at(act, token, start), tile = rp_act_tile_at(act, token, start / RP_TILE);
-        quantize_tile(start + RP_TILE <= n ? x + start : rest, act->q + at, act->pairs + at, act->scale + tile,
-                      act->sums + 2 * tile, act->values + rp_act_value_at(act, token, start));
+        const float *from = start + RP_TILE <= n ? x + start : rest;
+        float *values = act->values + rp_act_value_at(act, token, start);
+        if (rp_act_lanes(act, token) == 1)
+            quantize_tile(from, 1, act->q + at, act->pairs + at, act->scale + tile, act->sums + 2 * tile, values);
+        else
+            quantize_tile(from, RP_TOKENS, act->q + at, act->pairs + at, act->scale + tile, act->sums + 2 * tile,
+                          values);
     }
 }
 

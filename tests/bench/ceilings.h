@@ -39,21 +39,21 @@ RP_INLINE void ceiling_step(ceiling_kind kind, const ceiling_data *d, size_t at,
 #pragma clang loop unroll(full)
     for (int n = 0; n < tokens; n++) {
         if (kind == CEILING_FLOATS) {
-            v128_t value = wasm_v128_load32_splat(d->values + RP_TOKENS * at + n);
+            v128_t value = wasm_v128_load32_splat(d->values + (size_t)tokens * at + n);
             for (int half = 0; half < 2; half++)
                 sums[n][half] = wasm_f32x4_add(sums[n][half], wasm_f32x4_mul(w[half], value));
             continue;
         }
 #ifdef RP_HAVE_RELAXED
         if (kind == CEILING_BYTES) {
-            v128_t four = wasm_v128_load32_splat(d->q + 16 * at + 4 * n);
+            v128_t four = wasm_v128_load32_splat(d->q + 4 * (size_t)tokens * at + 4 * n);
             for (int half = 0; half < 2; half++)
                 sums[n][half] = wasm_i16x8_add(sums[n][half], wasm_i16x8_relaxed_dot_i8x16_i7x16(four, w[half]));
             continue;
         }
 #endif
-        v128_t even = wasm_v128_load32_splat(d->pairs + 16 * at + 4 * n);
-        v128_t odd = wasm_v128_load32_splat(d->pairs + 16 * at + 4 * n + 2);
+        v128_t even = wasm_v128_load32_splat(d->pairs + 4 * (size_t)tokens * at + 4 * n);
+        v128_t odd = wasm_v128_load32_splat(d->pairs + 4 * (size_t)tokens * at + 4 * n + 2);
         for (int half = 0; half < 2; half++) {
             sums[n][half] = wasm_i32x4_add(sums[n][half], wasm_i32x4_dot_i16x8(w[half], even));
             sums[n][half] = wasm_i32x4_add(sums[n][half], wasm_i32x4_dot_i16x8(w[2 + half], odd));

@@ -294,7 +294,8 @@ static void try_product(rp_type type, size_t rows, size_t columns, size_t tokens
                   .scale = buffer(rows_of_act * padded / 8),
                   .sums = buffer(rows_of_act * padded / 8),
                   .values = buffer(rows_of_act * padded * 4),
-                  .padded = padded};
+                  .padded = padded,
+                  .tokens = tokens};
     float *x = buffer(columns * sizeof *x), *out = buffer(tokens * stride * sizeof *out);
     for (size_t token = 0; token < tokens; token++) {
         random_activations(ACT_SANE, x, columns);
@@ -309,7 +310,6 @@ static void try_product(rp_type type, size_t rows, size_t columns, size_t tokens
                      .columns = columns,
                      .last = stride / RP_ROWS,
                      .act = &act,
-                     .tokens = tokens,
                      .out = out,
                      .stride = stride};
     k->matmul[type](&job);
