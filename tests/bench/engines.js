@@ -31,9 +31,10 @@ export function engines() {
   const both = (make) => [1, 2].map(make);
   const reprise = (isa, threads, kv, file = 'own') => ({ name: 'reprise', version: own, isa, threads, kv, file, page: '/web/bench/engine.js',
     id: ['reprise', isa, `${threads}t`, ...kv === 'f16' ? [] : [kv], ...file === 'own' ? [] : ['unrolled']].join(' ') });
-  const rival = (name, page, version, isa) => (threads) => (
+  const other = (name, page, version, isa) => (threads) => (
     { name, version, isa, threads, kv: 'f16', file: 'twin', page, id: `${name} ${version} ${threads}t` });
-  const llama = (threads, kv) => ({ ...rival('llama.cpp', undefined, versionOf('node-llama-cpp'), 'native')(threads), kv,
+  const rival = (...about) => (threads) => ({ ...other(...about)(threads), slow: true });
+  const llama = (threads, kv) => ({ ...other('llama.cpp', undefined, versionOf('node-llama-cpp'), 'native')(threads), kv,
     id: `llama.cpp native ${threads}t${kv === 'f16' ? '' : ` ${kv}`}` });
   return [
     ...both((threads) => reprise('relaxed', threads, 'f16')),
@@ -43,9 +44,9 @@ export function engines() {
     ...both((threads) => reprise('relaxed', threads, 'q8_0')),
     ...both((threads) => llama(threads, 'q8_0')),
     reprise('relaxed', 1, 'f16', 'twin'),
-    ...both(rival('wllama', '/tests/bench/page/wllama3.js', versionOf('wllama-3'), 'simd128')).map((engine) => ({ ...engine, slow: true })),
+    ...both(rival('wllama', '/tests/bench/page/wllama3.js', versionOf('wllama-3'), 'simd128')),
     ...both(rival('transformers.js', '/tests/bench/page/transformers.js', versionOf('@huggingface/transformers'), 'simd128')).map((engine) => (
-      { ...engine, kv: 'f32', file: 'onnx', slow: true })),
+      { ...engine, kv: 'f32', file: 'onnx' })),
   ];
 }
 
