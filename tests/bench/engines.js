@@ -50,7 +50,16 @@ export function engines() {
   ];
 }
 
-const status = (pid, name) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`${name}:\\s+(\\d+)`))?.[1] ?? 0) * 1024;
+/** Of a process, by its folder in /proc; undefined when it has ended. @param {() => any} look */
+function ofProcess(look) {
+  try {
+    return look();
+  } catch (error) {
+    if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error;
+  }
+}
+
+const status = (pid, name) => Number(ofProcess(() => readFileSync(`/proc/${pid}/status`, 'utf8'))?.match(new RegExp(`${name}:\\s+(\\d+)`))?.[1] ?? 0) * 1024;
 
 /** @type {Map<string, number>} */
 const compressed = new Map();
@@ -67,7 +76,7 @@ async function inPage({ browser, server }, engine, file, options, work) {
   const page = await app(browser, server, { isolated: true, library: '/tests/bench/page/measure.js' });
   try {
     const empty = new Map(browser.pids().map((pid) => [pid, status(pid, 'VmRSS')]));
-    for (const pid of empty.keys()) writeFileSync(`/proc/${pid}/clear_refs`, '5'); // the peak is counted from here on
+    for (const pid of empty.keys()) ofProcess(() => writeFileSync(`/proc/${pid}/clear_refs`, '5')); // the peak is counted from here on
     server.log = [];
     const run = (/** @type {any[]} */ ...all) => window.reprise.measure(...all);
     const result = await page.evaluateWithin(LONGEST_MS, run, engine.page, `/${file}`, { ...options, isa: engine.isa, file: `/${file}` }, work);

@@ -8,6 +8,7 @@
 #define _POSIX_C_SOURCE 199309L
 #include "kernels/kernels.h"
 #include "ceilings.h"
+#include "pool.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 __attribute__((import_module("host"), import_name("write"))) void host_write(int fd, const void *bytes, size_t size);
 __attribute__((import_module("host"), import_name("now_s"))) double host_now_s(void);
 #else
+#include <pthread.h>
 #include <time.h>
 static void host_write(int fd, const void *bytes, size_t size) {
     fwrite(bytes, 1, size, fd == 1 ? stdout : stderr);
@@ -103,18 +105,56 @@ static void do_bare(void *user) {
         b->result += ceiling_once(b->kind, b->data, b->many);
 }
 
+/* A block of memory that is larger than any cache, read by the threads of a pool. */
 typedef struct stream {
     uint8_t *bytes;
-    volatile float result;
+    rp_pool *pool; /* NULL: by one */
+    volatile float results[RP_MAX_THREADS];
 } stream;
 
-enum { STREAM_BYTES = 256 << 20 };
+enum { STREAM_PART = 1 << 20, STREAM_PARTS = 256 };
+
+static void do_parts(void *user, size_t first, size_t last, size_t thread) {
+    stream *s = user;
+    s->results[thread] += stream_once(s->bytes + first * STREAM_PART, (last - first) * STREAM_PART);
+}
 
 static void do_stream(void *user) {
     stream *s = user;
     __asm__ volatile("" ::"r"(s->bytes) : "memory"); /* it is read anew each time */
-    s->result += stream_once(s->bytes, STREAM_BYTES);
+    rp_pool_run(s->pool, STREAM_PARTS, STREAM_PARTS / 16, do_parts, s);
 }
+
+static double stream_speed(stream *s, double limit) {
+    return (double)STREAM_PARTS * STREAM_PART * 1e-9 / best_s(do_stream, s, 10 * limit);
+}
+
+#ifdef __wasm__
+static void print_speed_of_two(stream *s, double limit) {
+    (void)s;
+    (void)limit;
+}
+#else
+static void *serve(void *pool) {
+    rp_pool_serve(pool);
+    return NULL;
+}
+
+static void print_speed_of_two(stream *s, double limit) {
+    rp_memory memory;
+    rp_error error;
+    pthread_t thread;
+    rp_memory_init(&memory, &(rp_host){0});
+    if (rp_pool_open(&s->pool, 2, &memory, &error) || pthread_create(&thread, NULL, serve, s->pool))
+        return;
+    while (rp_pool_serving(s->pool) < 1)
+        ;
+    rp_pool_use(s->pool, 2);
+    print("memory is read at %.1f GB/s by two threads\n", stream_speed(s, limit));
+    rp_pool_close(s->pool);
+    pthread_join(thread, NULL);
+}
+#endif
 
 static void print_row(const rp_kernels *k, rp_type type, ceiling_data *data, const rp_act *act, double limit) {
     static float out[TOKENS * ROWS];
@@ -160,12 +200,13 @@ static int bench(double limit) {
     for (rp_isa isa = RP_ISA_SCALAR; isa <= RP_ISA_RELAXED; isa++)
         for (int i = 0; rp_kernels_for(isa) && i < RP_TYPES; i++)
             print_row(rp_kernels_for(isa), (rp_type)i, &data, &act, limit);
-    stream s = {calloc(1, STREAM_BYTES), 0};
+    stream s = {.bytes = calloc(STREAM_PARTS, STREAM_PART)};
     if (!s.bytes)
         return 1;
-    for (size_t i = 0; i < STREAM_BYTES; i += 64) /* nothing that a compiler knows */
+    for (size_t i = 0; i < (size_t)STREAM_PARTS * STREAM_PART; i += 64) /* nothing that a compiler knows */
         s.bytes[i] = (uint8_t)random_bits();
-    print("memory is read at %.1f GB/s\n", STREAM_BYTES * 1e-9 / best_s(do_stream, &s, 10 * limit));
+    print("memory is read at %.1f GB/s\n", stream_speed(&s, limit));
+    print_speed_of_two(&s, limit);
     free(s.bytes);
     return 0;
 }
