@@ -78,7 +78,7 @@ static inline float rp_f16_finite_to_f32(uint16_t half) {
 uint16_t rp_f32_to_f16(float value); /* to nearest even */
 float rp_bf16_to_f32(uint16_t half);
 
-/* Unaligned little-endian loads. */
+/* Unaligned, little-endian. */
 static inline void rp_store_u16(uint8_t *p, uint16_t value) {
     p[0] = (uint8_t)value;
     p[1] = (uint8_t)(value >> 8);

@@ -77,7 +77,8 @@ rp_status rp_model_open(rp_model **model, const rp_model_options *options, rp_er
 void rp_model_close(rp_model *model); /* NULL is fine; sessions must be closed before */
 
 /* Threads (pool.h) that sessions of this model compute with, one session at a time; NULL: none but the caller's. A
- * session that was opened for fewer threads than the pool uses computes alone. The bits are the same for any number of them. The pool must outlive all computing, and stays the caller's. */
+ * session that was opened for fewer threads than the pool uses computes alone. The bits are the same for any number of them. The
+ * pool must outlive all computing, and stays the caller's. */
 typedef struct rp_pool rp_pool;
 void rp_model_use_pool(rp_model *model, rp_pool *pool);
 
@@ -211,8 +212,8 @@ rp_status rp_session_begin(rp_session *session, const int32_t *ids, size_t count
 rp_step rp_session_step(rp_session *session);
 /* A step of sessions[0], and with it of up to seven of the other, different sessions (of the first 32, at least one) that have
  * its model and KV type and no longer context, and are at the same point: before the same visit of one position, or before its
- * logits. Only sessions whose chunk leaves room for them take others along. They share one pass over the weights, which is what a token takes longest for; each gets the bits
- * that it gets alone. Bit i of the result says that sessions[i] made its step; 0: sessions[0] waits for weights. */
+ * logits. Only sessions whose chunk leaves room for them take others along. They share one pass over the weights, which is what a
+ * token takes longest for; each gets the bits that it gets alone. Bit i of the result says that sessions[i] made its step; 0: sessions[0] waits for weights. */
 uint32_t rp_sessions_step(rp_session *const *sessions, size_t count);
 /* Forgets what is planned and not yet computed. Of a long prompt, the waves (512 positions) that are complete stay. */
 void rp_session_cancel(rp_session *session);
