@@ -43,6 +43,7 @@ SIMD_NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
 
 PAGE := $(wildcard src/wasm*.c) # what a page calls
 ENGINE := $(filter-out $(PAGE),$(wildcard src/*.c src/kernels/*.c))
+CONVERT := $(wildcard src/convert/*.c) # other formats into GGUF; in the terminal program, and in a module of its own in pages
 CLI := $(wildcard src/cli/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c))
 # Tests whose first line says where else they run than natively.
@@ -59,7 +60,8 @@ engine_scalar := $(filter-out src/kernels/simd128%,$(engine_simd128))
 comma := ,
 objects = $(patsubst %.c,build/obj/$1/%.o,$2)
 engine = $(call objects,$1,$(or $(engine_$1),$(ENGINE)))
-program = $(call engine,$1) $(call objects,$1,$(filter-out $2,$(CLI)))
+library = $(call engine,$1) $(call objects,$1,$(CONVERT))
+program = $(call library,$1) $(call objects,$1,$(filter-out $2,$(CLI)))
 
 MODEL := models/stories.gguf
 PROMPT := Once upon a time
@@ -104,7 +106,7 @@ format: | tools-check
 	@clang-format-19 --dry-run -Werror $(FORMATTED)
 style: | tools-check ## format the C sources in place
 	@clang-format-19 -i $(FORMATTED)
-lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(PAGE) $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
+lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(PAGE) $(CONVERT) $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
 types: tests/node_modules/.package-lock.json
 	@tests/node_modules/.bin/tsc -p tests
 
@@ -175,12 +177,12 @@ c-tests: $(foreach v,native asan,$(C_TESTS:%=build/tests/$v/%) $(C_TOOLS:%=build
 fuzzers: $(FUZZERS:%=build/fuzz/%)
 
 define native_test
-build/tests/$1/%: build/obj/$1/tests/c/%.o $(call engine,$1)
+build/tests/$1/%: build/obj/$1/tests/c/%.o $(call library,$1)
 	@mkdir -p $$(@D) && echo "  LD    $$@"
 	@$$(CC) $$(FLAGS_$1) $$^ -lm -o $$@
 endef
 define wasm_test
-build/tests/$1/%.wasm: build/obj/$1/tests/c/%.o $(call engine,$1)
+build/tests/$1/%.wasm: build/obj/$1/tests/c/%.o $(call library,$1)
 	@mkdir -p $$(@D) && echo "  LD    $$@"
 	@$$(EMCC) $$(FLAGS_$1) $$(WASM_LINK) $$^ -o $$@
 endef
@@ -194,7 +196,7 @@ build/bench/relaxed/%.wasm: build/obj/relaxed/tests/bench/%.o $(call engine,rela
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(EMCC) $(FLAGS_relaxed) $(WASM_LINK) $^ -o $@
 
-build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call engine,fuzz)
+build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call library,fuzz)
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(CC) $(FLAGS_fuzz) -fsanitize=fuzzer $^ -lm -o $@
 

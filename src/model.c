@@ -1,5 +1,4 @@
-/* Opening a model from bytes that arrive in pieces: header, plan, weights. Weights go from the caller's bytes into the
- * one weights buffer, eight rows at a time, with a small staging buffer for rows that a piece cuts in two. */
+/* Opening a model from bytes that arrive in pieces: header, plan, weights. */
 #include "model.h"
 
 #include <string.h>
@@ -21,7 +20,7 @@ rp_status rp_model_open(rp_model **out, const rp_model_options *options, rp_erro
     m->memory = memory;
     m->kernels = kernels;
     m->vocabulary_only = options->vocabulary_only;
-    m->fingerprint = RP_HASH_START;
+    m->weights.fingerprint = RP_HASH_START;
     rp_status status = rp_gguf_open(&m->gguf, &m->memory, err);
     if (status != RP_OK) {
         rp_model_close(m);
@@ -34,10 +33,10 @@ rp_status rp_model_open(rp_model **out, const rp_model_options *options, rp_erro
 void rp_model_close(rp_model *m) {
     if (!m)
         return;
-    rp_release(&m->memory, m->weights, (size_t)m->weight_bytes, 1);
-    rp_release(&m->memory, m->staging, (size_t)m->staging_bytes, 1);
-    rp_release(&m->memory, m->places, m->place_capacity, sizeof *m->places);
-    rp_release(&m->memory, m->blocks, m->config.blocks, sizeof *m->blocks);
+    rp_weights_close(&m->weights, &m->memory);
+    for (uint32_t i = 0; m->blocks && i < m->block_room; i++)
+        rp_release(&m->memory, m->blocks[i].low_rank, RP_TARGETS, sizeof *m->blocks[i].low_rank);
+    rp_release(&m->memory, m->blocks, m->block_room, sizeof *m->blocks);
     rp_tokenizer_close(m->tokenizer);
     rp_gguf_close(m->gguf);
     rp_memory memory = m->memory;
@@ -63,76 +62,6 @@ static rp_status understand_header(rp_model *m, rp_error *err) {
     return RP_OK;
 }
 
-static rp_status take_weights_buffer(rp_model *m, rp_error *err) {
-    m->weights = rp_alloc_raw(&m->memory, (size_t)m->weight_bytes, 1, "weights", err);
-    if (!m->weights)
-        return err->status;
-    m->staging = rp_alloc_raw(&m->memory, (size_t)m->staging_bytes, 1, "staging", err);
-    if (!m->staging)
-        return err->status;
-    rp_model_attach(m);
-    return RP_OK;
-}
-
-/* Bytes of the rows that are laid out at once, from the row that comes next. */
-static size_t unit_bytes(const rp_model *m, const rp_place *p) {
-    uint64_t rows = RP_MIN(p->rows - m->rows_done, RP_ROWS);
-    return (size_t)(rows * rp_row_file_bytes(p->type, p->columns));
-}
-
-static void lay_out(rp_model *m, const rp_place *p, const uint8_t *rows) {
-    uint8_t *to = m->weights + p->offset;
-    size_t count = (size_t)RP_MIN(p->rows - m->rows_done, RP_ROWS), columns = (size_t)p->columns;
-    m->fingerprint = rp_hash_words(m->fingerprint, rows, unit_bytes(m, p));
-    if (p->is_vector)
-        rp_file_row_to_f32(p->type, columns, rows, (float *)(void *)to);
-    else
-        rp_pack_group(p->type, columns, rows, count,
-                      to + m->rows_done / RP_ROWS * (size_t)rp_group_bytes(p->type, columns));
-    m->rows_done += count;
-    if (m->rows_done == p->rows) {
-        m->rows_done = 0;
-        m->loading++;
-    }
-}
-
-/* Takes weights until the bytes or the tensors end; bytes between and after tensors are skipped. */
-static void feed_weights(rp_model *m, const uint8_t *bytes, size_t size) {
-    while (size && m->loading < m->place_count) {
-        const rp_place *p = &m->places[m->loading];
-        if (m->position < p->tensor->offset) {
-            size_t skip = (size_t)RP_MIN(p->tensor->offset - m->position, size);
-            bytes += skip;
-            size -= skip;
-            m->position += skip;
-            continue;
-        }
-        size_t unit = unit_bytes(m, p);
-        if (!m->staged && size >= unit) {
-            lay_out(m, p, bytes);
-            bytes += unit;
-            size -= unit;
-            m->position += unit;
-            continue;
-        }
-        size_t part = RP_MIN(unit - m->staged, size);
-        memcpy(m->staging + m->staged, bytes, part);
-        m->staged += part;
-        bytes += part;
-        size -= part;
-        m->position += part;
-        if (m->staged == unit) {
-            m->staged = 0;
-            lay_out(m, p, m->staging);
-        }
-    }
-    if (m->loading == m->place_count && m->state == RP_LOAD_WEIGHTS) {
-        rp_release(&m->memory, m->staging, (size_t)m->staging_bytes, 1);
-        m->staging = NULL;
-        m->state = RP_LOAD_READY;
-    }
-}
-
 rp_status rp_model_feed(rp_model *m, const void *bytes, size_t size, size_t *used, rp_error *err) {
     *used = 0;
     if (m->state == RP_LOAD_HEADER) {
@@ -141,9 +70,12 @@ rp_status rp_model_feed(rp_model *m, const void *bytes, size_t size, size_t *use
         return done ? understand_header(m, err) : RP_OK;
     }
     if (m->state == RP_LOAD_WEIGHTS) {
-        if (!m->weights)
-            RP_TRY(take_weights_buffer(m, err));
-        feed_weights(m, bytes, size);
+        if (!m->weights.data) {
+            RP_TRY(rp_weights_take(&m->weights, &m->memory, err));
+            rp_model_attach(m);
+        }
+        if (rp_weights_feed(&m->weights, &m->memory, bytes, size))
+            m->state = RP_LOAD_READY;
     }
     *used = size;
     return RP_OK;
@@ -159,7 +91,7 @@ rp_status rp_model_finish(rp_model *m, rp_error *err) {
     if (m->state == RP_LOAD_HEADER)
         return rp_fail(err, RP_ERR_FORMAT, "file ends inside its header");
     return rp_fail(err, RP_ERR_FORMAT, "file ends after %llu bytes, want %llu",
-                   (unsigned long long)(rp_gguf_header_bytes(m->gguf) + m->position),
+                   (unsigned long long)(rp_gguf_header_bytes(m->gguf) + m->weights.position),
                    (unsigned long long)(rp_gguf_header_bytes(m->gguf) + rp_gguf_data_bytes(m->gguf)));
 }
 
@@ -179,8 +111,8 @@ void rp_model_get_info(const rp_model *m, rp_model_info *info) {
     *info = (rp_model_info){
         .architecture = c->arch,
         .blocks = c->blocks,
-        .visits = m->visits,
-        .kv_slots = m->slots,
+        .visits = m->program.visits,
+        .kv_slots = m->program.slots,
         .dim = c->dim,
         .ffn_dim = c->ffn,
         .heads = c->heads,
@@ -188,6 +120,10 @@ void rp_model_get_info(const rp_model *m, rp_model_info *info) {
         .head_dim = c->head_dim,
         .vocab = c->vocab,
         .context_trained = c->context,
+        .embedding_rank = c->embedding_rank,
+        .loops = RP_MAX(m->core.loops, 1),
+        .loop_min = c->loop_min,
+        .loop_max = c->loop_max,
         .parameters_stored = m->parameters_stored,
         .parameters_effective = m->parameters_effective,
         .file_bytes = file_bytes,
@@ -202,9 +138,9 @@ void rp_model_types(const rp_model *m, void *user,
     for (int type = 0; type < RP_TYPES; type++) {
         uint64_t bytes = 0;
         uint32_t tensors = 0;
-        for (size_t i = 0; i < m->place_count; i++)
-            if (m->places[i].type == (rp_type)type) {
-                bytes += m->places[i].tensor->bytes;
+        for (size_t i = 0; i < m->weights.count; i++)
+            if (m->weights.places[i].type == (rp_type)type) {
+                bytes += m->weights.places[i].tensor->bytes;
                 tensors++;
             }
         if (tensors)
@@ -212,12 +148,26 @@ void rp_model_types(const rp_model *m, void *user,
     }
 }
 
-void rp_model_visit(const rp_model *m, uint32_t visit, uint32_t *attn, uint32_t *ffn, int32_t *slot, bool *writes) {
-    const rp_visit *v = &m->program[visit];
-    *attn = v->attn;
-    *ffn = v->ffn;
-    *slot = v->slot;
-    *writes = v->writes;
+rp_status rp_model_program(const rp_model *m, const rp_program_options *options, void *user,
+                           void (*each)(void *user, uint32_t visit, const rp_visit_info *info), rp_error *err) {
+    rp_program p;
+    if (m->state < RP_LOAD_WEIGHTS)
+        return rp_fail(err, RP_ERR_ARGUMENT, "a program needs the whole header of a model");
+    RP_TRY(rp_program_make(m, options, &p, err));
+    for (uint32_t i = 0; i < p.visits; i++) {
+        const rp_visit *v = &p.visit[i];
+        const rp_block *attn = &m->blocks[v->attn], *ffn = &m->blocks[v->ffn];
+        each(user, i,
+             &(rp_visit_info){.attn = attn->base,
+                              .ffn = ffn->base,
+                              .slot = v->slot,
+                              .writes = v->writes,
+                              .varies = v->attn >= m->config.blocks || v->ffn >= m->config.blocks,
+                              .injects = v->injects,
+                              .may_exit = v->ends_loop,
+                              .norm_after = v->norm_after});
+    }
+    return RP_OK;
 }
 
 void rp_model_memory(const rp_model *m, uint64_t *bytes_now, uint64_t *bytes_peak) {
@@ -228,22 +178,24 @@ void rp_model_memory(const rp_model *m, uint64_t *bytes_now, uint64_t *bytes_pea
 rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_plan *plan, rp_error *err) {
     if (m->state < RP_LOAD_WEIGHTS)
         return rp_fail(err, RP_ERR_ARGUMENT, "a plan needs the whole header of a model");
-    rp_session_options session = {options->context, options->kv_type, options->chunk, options->threads};
+    rp_session_options session = {options->context, options->kv_type, options->chunk, options->threads,
+                                  options->program};
     RP_TRY(rp_session_defaults(m, &session, err));
     uint64_t scratch, kv, sessions = RP_MAX(options->sessions, 1), sequences = RP_MAX(options->sequences, 1);
-    bool fits = rp_session_bytes(m, &session, &scratch, &kv);
+    RP_TRY(rp_session_bytes(m, &session, options->adapter_rank, &scratch, &kv, err));
     *plan = (rp_plan){
-        .weights = m->weight_bytes,
+        .weights = m->weights.bytes,
         .vocabulary = m->header_memory,
         .adapters = options->adapter_bytes,
         .kv_per_token = kv / rp_round_up(session.context, RP_TILE),
         .context = session.context,
         .isa = m->kernels->isa,
     };
-    fits = fits && rp_mul(kv, sequences, &kv) && rp_mul(kv, sessions, &plan->kv);
+    bool fits = rp_mul(kv, sequences, &kv) && rp_mul(kv, sessions, &plan->kv);
     scratch += (uint64_t)m->config.vocab * RP_SAMPLER_BYTES + RP_SAMPLER_FIXED; /* below 2^32 */
     scratch += 3 * (uint64_t)rp_tokenizer_longest(m->tokenizer) + RP_TEXT_FIXED;
-    fits = fits && rp_mul(scratch, sessions, &plan->scratch) && rp_add(plan->scratch, m->staging_bytes, &plan->scratch);
+    fits = fits && rp_mul(scratch, sessions, &plan->scratch) &&
+           rp_add(plan->scratch, m->weights.staging_bytes, &plan->scratch);
     fits = fits && rp_add(plan->weights, plan->vocabulary, &plan->total) &&
            rp_add(plan->total, plan->kv, &plan->total) && rp_add(plan->total, plan->scratch, &plan->total) &&
            rp_add(plan->total, plan->adapters, &plan->total);

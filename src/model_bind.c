@@ -4,59 +4,25 @@
 
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
+const char *const rp_target_names[RP_TARGETS] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
+                                                 "ffn_gate", "ffn_up", "ffn_down"};
 
-/* A tensor: its name (for a block's after "blk.N."), shape (rows 0: a vector of `columns` floats), where it goes. */
-typedef struct want {
-    const char *name;
-    uint64_t rows, columns;
-    bool required;
-    rp_matrix *matrix;
-    const float **vector;
-} want;
-
-/* Adds a tensor's place. An absent tensor is an error if required. */
-static rp_status add_place(rp_model *m, const char *name, const want *w, uint32_t *ready, rp_error *err) {
-    const rp_gguf_tensor *t = rp_gguf_tensor_find(m->gguf, name);
-    uint64_t rows = w->rows, columns = w->columns;
-    if (!t)
-        return w->required ? rp_fail(err, RP_ERR_FORMAT, "%s: this tensor is missing", name) : RP_OK;
-    rp_type type;
-    if (!rp_type_from_ggml(t->type, &type))
-        return rp_fail(err, RP_ERR_UNSUPPORTED, "%s: tensor type %u", name, t->type);
-    if (t->shape[0] != columns)
-        return rp_fail(err, RP_ERR_FORMAT, "%s: want %llu columns, file has %llu", name, (unsigned long long)columns,
-                       (unsigned long long)t->shape[0]);
-    uint64_t file_rows = t->shape[1] * t->shape[2] * t->shape[3];
-    if (file_rows != RP_MAX(rows, 1))
-        return rp_fail(err, RP_ERR_FORMAT, "%s: want %llu rows, file has %llu", name,
-                       (unsigned long long)RP_MAX(rows, 1), (unsigned long long)file_rows);
-    if (!rows && !rp_type_is_float(type))
-        return rp_fail(err, RP_ERR_UNSUPPORTED, "%s: a vector of type %s, want F32, F16 or BF16", name,
-                       rp_type_traits[type].name);
-    uint64_t groups = (rows + RP_ROWS - 1) / RP_ROWS;
-    uint64_t bytes = rows ? groups * rp_group_bytes(type, columns) : columns * sizeof(float);
-    m->places[m->place_count++] = (rp_place){.tensor = t,
-                                             .type = type,
-                                             .is_vector = !rows,
-                                             .rows = RP_MAX(rows, 1),
-                                             .columns = columns,
-                                             .bytes = bytes,
-                                             .matrix = w->matrix,
-                                             .vector = w->vector,
-                                             .ready = ready};
-    *ready = UINT32_MAX; /* place_tensors says when */
-    if (rows)
-        *w->matrix = (rp_matrix){.type = type, .rows = (uint32_t)rows, .columns = (uint32_t)columns};
-    return RP_OK;
+const rp_matrix *rp_block_matrix(const rp_block *b, rp_target target) {
+    const rp_matrix *const matrices[RP_TARGETS] = {&b->q, &b->k, &b->v, &b->o, &b->gate, &b->up, &b->down};
+    return matrices[target];
 }
 
-static rp_status add_wanted(rp_model *m, uint32_t block, const want *wants, size_t count, uint32_t *ready,
+/* Tensors of one half of a block, or of what is its own in a variant. */
+static rp_status add_wanted(rp_model *m, uint32_t block, const rp_want *wants, size_t count, uint32_t *ready,
                             rp_error *err) {
+    const rp_block *b = &m->blocks[block];
     for (size_t i = 0; i < count; i++) {
         char name[RP_KEY_SIZE];
-        rp_format(name, sizeof name, "blk.%u.%s", block, wants[i].name);
-        RP_TRY(add_place(m, name, &wants[i], ready, err));
+        if (block < m->config.blocks)
+            rp_format(name, sizeof name, "blk.%u.%s", block, wants[i].name);
+        else
+            rp_format(name, sizeof name, "blk.%u.r%u.%s", b->base, b->time, wants[i].name);
+        RP_TRY(rp_weights_add(&m->weights, m->gguf, name, &wants[i], ready, err));
     }
     return RP_OK;
 }
@@ -65,22 +31,22 @@ static rp_status bind_attention(rp_model *m, uint32_t block, bool keeps_kv, rp_e
     const rp_config *c = &m->config;
     rp_block *b = &m->blocks[block];
     uint64_t q = (uint64_t)c->heads * c->head_dim, kv = (uint64_t)c->kv_heads * c->head_dim;
-    const want wants[] = {
+    const rp_want wants[] = {
         {"attn_norm.weight", 0, c->dim, true, NULL, &b->attn_norm},
         {"attn_q.weight", q, c->dim, true, &b->q, NULL},
         {"attn_q.bias", 0, q, false, NULL, &b->q_bias},
         {"attn_output.weight", c->dim, q, true, &b->o, NULL},
         {"attn_output.bias", 0, c->dim, false, NULL, &b->o_bias},
     };
-    const want kv_wants[] = {
+    const rp_want kv_wants[] = {
         {"attn_k.weight", kv, c->dim, true, &b->k, NULL},
         {"attn_k.bias", 0, kv, false, NULL, &b->k_bias},
         {"attn_v.weight", kv, c->dim, true, &b->v, NULL},
         {"attn_v.bias", 0, kv, false, NULL, &b->v_bias},
     };
-    const want q_norm[] = {{"attn_q_norm.weight", 0, c->head_dim, true, NULL, &b->q_norm}};
-    const want k_norm[] = {{"attn_k_norm.weight", 0, c->head_dim, true, NULL, &b->k_norm}};
-    const want post[] = {{"post_attention_norm.weight", 0, c->dim, true, NULL, &b->attn_post_norm}};
+    const rp_want q_norm[] = {{"attn_q_norm.weight", 0, c->head_dim, true, NULL, &b->q_norm}};
+    const rp_want k_norm[] = {{"attn_k_norm.weight", 0, c->head_dim, true, NULL, &b->k_norm}};
+    const rp_want post[] = {{"post_attention_norm.weight", 0, c->dim, true, NULL, &b->attn_post_norm}};
     RP_TRY(add_wanted(m, block, wants, RP_COUNT(wants), &b->attn_ready, err));
     if (keeps_kv)
         RP_TRY(add_wanted(m, block, kv_wants, RP_COUNT(kv_wants), &b->attn_ready, err));
@@ -96,7 +62,7 @@ static rp_status bind_attention(rp_model *m, uint32_t block, bool keeps_kv, rp_e
 static rp_status bind_ffn(rp_model *m, uint32_t block, rp_error *err) {
     const rp_config *c = &m->config;
     rp_block *b = &m->blocks[block];
-    const want wants[] = {
+    const rp_want wants[] = {
         {"ffn_norm.weight", 0, c->dim, true, NULL, &b->ffn_norm},
         {"ffn_gate.weight", c->ffn, c->dim, true, &b->gate, NULL},
         {"ffn_up.weight", c->ffn, c->dim, true, &b->up, NULL},
@@ -109,8 +75,8 @@ static rp_status bind_ffn(rp_model *m, uint32_t block, rp_error *err) {
 static rp_status bind_blocks(rp_model *m, rp_error *err) {
     for (uint32_t block = 0; block < m->config.blocks; block++) {
         bool attends = false, keeps_kv = false, feeds = false;
-        for (uint32_t i = 0; i < m->visits; i++) {
-            const rp_visit *v = &m->program[i];
+        for (uint32_t i = 0; i < m->program.visits; i++) {
+            const rp_visit *v = &m->program.visit[i];
             attends |= v->attn == block && v->slot >= 0;
             keeps_kv |= v->attn == block && v->writes;
             feeds |= v->ffn == block;
@@ -123,73 +89,198 @@ static rp_status bind_blocks(rp_model *m, rp_error *err) {
     return RP_OK;
 }
 
+/* ---- Variants: blk.P.rR.NAME --------------------------------------------------------------------------- */
+
+/* A number at *at, which moves behind it; false when there is none below RP_MAX_VISITS. */
+static bool read_number(rp_span name, size_t *at, uint32_t *value) {
+    size_t start = *at;
+    for (*value = 0; *at < name.size && name.data[*at] >= '0' && name.data[*at] <= '9' && *value < RP_MAX_VISITS; ++*at)
+        *value = *value * 10 + (uint32_t)(name.data[*at] - '0');
+    return *at > start && *value < RP_MAX_VISITS;
+}
+
+/* True for "blk.P.rR.NAME". */
+static bool names_variant(rp_span name, uint32_t *block, uint32_t *time) {
+    size_t at = 4;
+    if (name.size < 4 || memcmp(name.data, "blk.", 4) != 0 || !read_number(name, &at, block))
+        return false;
+    if (name.size - at < 2 || memcmp(name.data + at, ".r", 2) != 0)
+        return false;
+    at += 2;
+    return read_number(name, &at, time) && at < name.size && name.data[at] == '.';
+}
+
+/* Makes room for blocks and for each variant that a tensor names. */
+static rp_status take_blocks(rp_model *m, rp_error *err) {
+    size_t room = m->config.blocks, tensors = rp_gguf_tensor_count(m->gguf);
+    uint32_t block, time;
+    for (size_t i = 0; i < tensors; i++)
+        room += names_variant(rp_gguf_tensor_at(m->gguf, i)->name, &block, &time);
+    if (room > RP_MAX_BLOCKS)
+        return rp_fail(err, RP_ERR_FORMAT, "%llu blocks and tensors of single visits, want at most %d",
+                       (unsigned long long)room, RP_MAX_BLOCKS);
+    m->block_room = (uint32_t)room;
+    m->blocks = rp_alloc(&m->memory, room, sizeof *m->blocks, "blocks", err);
+    if (!m->blocks)
+        return err->status;
+    for (uint32_t i = 0; i < m->config.blocks; i++)
+        m->blocks[i].base = (uint16_t)i;
+    for (size_t i = 0; i < tensors; i++) {
+        uint32_t k = m->config.blocks;
+        if (!names_variant(rp_gguf_tensor_at(m->gguf, i)->name, &block, &time))
+            continue;
+        while (k < m->config.blocks + m->variants && (m->blocks[k].base != block || m->blocks[k].time != time))
+            k++;
+        if (k == m->config.blocks + m->variants) {
+            m->blocks[k] = (rp_block){.base = (uint16_t)block, .time = (uint16_t)time};
+            m->variants++;
+        }
+    }
+    return RP_OK;
+}
+
+/* A low-rank term's two tensors; the file says its rank. */
+rp_status rp_low_rank_add(rp_weights *w, const rp_gguf *gguf, const char *matrix, const rp_matrix *of,
+                          rp_low_rank *term, uint32_t *ready, uint32_t *most, rp_error *err) {
+    char a_name[RP_KEY_SIZE], b_name[RP_KEY_SIZE];
+    rp_format(a_name, sizeof a_name, "%s.lora_a", matrix);
+    rp_format(b_name, sizeof b_name, "%s.lora_b", matrix);
+    const rp_gguf_tensor *a = rp_gguf_tensor_find(gguf, a_name);
+    uint64_t rank = a ? a->shape[1] : 0;
+    if (!a && !rp_gguf_tensor_find(gguf, b_name))
+        return RP_OK;
+    if (a && (rank < 1 || rank > RP_RANK_MOST))
+        return rp_fail(err, RP_ERR_FORMAT, "%s: rank %llu, want 1 to %d", a_name, (unsigned long long)rank,
+                       RP_RANK_MOST);
+    const rp_want wants[] = {{a_name, rank, of->columns, true, &term->a, NULL},
+                             {b_name, of->rows, rank, true, &term->b, NULL}};
+    for (size_t i = 0; i < RP_COUNT(wants); i++)
+        RP_TRY(rp_weights_add(w, gguf, wants[i].name, &wants[i], ready, err));
+    *most = RP_MAX(*most, (uint32_t)rank);
+    return RP_OK;
+}
+
+static rp_status bind_low_rank(rp_model *m, rp_block *b, rp_error *err) {
+    const rp_block *base = &m->blocks[b->base];
+    rp_low_rank terms[RP_TARGETS] = {0};
+    bool any = false;
+    for (int t = 0; t < RP_TARGETS; t++) {
+        char name[RP_KEY_SIZE];
+        rp_format(name, sizeof name, "blk.%u.r%u.%s.weight.lora_a", b->base, b->time, rp_target_names[t]);
+        any |= rp_gguf_tensor_find(m->gguf, name) != NULL;
+    }
+    if (!any)
+        return RP_OK;
+    b->low_rank = rp_alloc(&m->memory, RP_TARGETS, sizeof *terms, "low-rank terms", err);
+    if (!b->low_rank)
+        return err->status;
+    for (int t = 0; t < RP_TARGETS; t++) {
+        char name[RP_KEY_SIZE];
+        const rp_matrix *of = rp_block_matrix(base, (rp_target)t);
+        rp_format(name, sizeof name, "blk.%u.r%u.%s.weight", b->base, b->time, rp_target_names[t]);
+        b->low_rank[t].scale = 1.0f;
+        if (of->rows)
+            RP_TRY(rp_low_rank_add(&m->weights, m->gguf, name, of, &b->low_rank[t],
+                                   t < RP_TARGET_GATE ? &b->attn_ready : &b->ffn_ready, &m->low_rank_most, err));
+    }
+    return RP_OK;
+}
+
+static rp_status bind_variants(rp_model *m, rp_error *err) {
+    const rp_config *c = &m->config;
+    for (uint32_t i = c->blocks; i < c->blocks + m->variants; i++) {
+        rp_block *b = &m->blocks[i];
+        const rp_want attn[] = {
+            {"attn_norm.weight", 0, c->dim, false, NULL, &b->attn_norm},
+            {"step.bias", 0, c->dim, false, NULL, &b->step_bias},
+            {"attn_q_norm.weight", 0, c->head_dim, false, NULL, &b->q_norm},
+            {"attn_k_norm.weight", 0, c->head_dim, false, NULL, &b->k_norm},
+            {"post_attention_norm.weight", 0, c->dim, false, NULL, &b->attn_post_norm},
+        };
+        const rp_want ffn[] = {
+            {"ffn_norm.weight", 0, c->dim, false, NULL, &b->ffn_norm},
+            {"post_ffw_norm.weight", 0, c->dim, false, NULL, &b->ffn_post_norm},
+        };
+        if (b->base >= c->blocks)
+            return rp_fail(err, RP_ERR_FORMAT, "blk.%u.r%u: want a block below block_count %u", b->base, b->time,
+                           c->blocks);
+        RP_TRY(add_wanted(m, i, attn, RP_COUNT(attn), &b->attn_ready, err));
+        RP_TRY(add_wanted(m, i, ffn, RP_COUNT(ffn), &b->ffn_ready, err));
+        RP_TRY(bind_low_rank(m, b, err));
+    }
+    return RP_OK;
+}
+
+/* ---- The whole ----------------------------------------------------------------------------------------- */
+
 static rp_status bind_ends(rp_model *m, rp_error *err) {
     const rp_config *c = &m->config;
+    uint32_t rank = c->embedding_rank, width = rank ? rank : c->dim;
     const struct {
-        want want;
+        bool wanted;
+        rp_want want;
         uint32_t *ready;
     } ends[] = {
-        {{"token_embd.weight", c->vocab, c->dim, true, &m->embedding, NULL}, &m->embedding_ready},
-        {{"output_norm.weight", 0, c->dim, true, NULL, &m->output_norm}, &m->norm_ready},
-        {{"output.weight", c->vocab, c->dim, false, &m->head, NULL}, &m->head_ready},
-        {{"rope_freqs.weight", 0, c->rope_dims / 2, false, NULL, &m->rope_factors}, &m->factors_ready},
+        {true, {"token_embd.weight", c->vocab, width, true, &m->embedding, NULL}, &m->embedding_ready},
+        {rank > 0, {"token_embd_proj.weight", c->dim, rank, true, &m->embedding_proj, NULL}, &m->embedding_ready},
+        {true, {"output_norm.weight", 0, c->dim, true, NULL, &m->output_norm}, &m->norm_ready},
+        {rank > 0, {"output_proj.weight", rank, c->dim, true, &m->head_proj, NULL}, &m->head_ready},
+        {true, {"output.weight", c->vocab, width, false, &m->head, NULL}, &m->head_ready},
+        {true, {"rope_freqs.weight", 0, c->rope_dims / 2, false, NULL, &m->rope_factors}, &m->factors_ready},
+        {c->injection == RP_INJECT_CONCAT,
+         {"loop_inject.weight", c->dim, 2 * (uint64_t)c->dim, true, &m->injection, NULL},
+         &m->loop_ready},
+        {c->exits, {"exit_gate.weight", 1, c->dim, true, &m->exit_gate, NULL}, &m->loop_ready},
+        {c->exits, {"exit_gate.bias", 0, 1, false, NULL, &m->exit_bias}, &m->loop_ready},
     };
     for (size_t i = 0; i < RP_COUNT(ends); i++)
-        RP_TRY(add_place(m, ends[i].want.name, &ends[i].want, ends[i].ready, err));
+        if (ends[i].wanted)
+            RP_TRY(rp_weights_add(&m->weights, m->gguf, ends[i].want.name, &ends[i].want, ends[i].ready, err));
     m->tied = m->head.rows == 0;
+    return RP_OK;
+}
+
+/* Booleans for each block from a key that may also be one number, every how manieth block is different: true for all others. */
+static rp_status read_pattern(const rp_model *m, const char *name, uint32_t period, bool *out, rp_error *err) {
+    char key[RP_KEY_SIZE];
+    rp_gguf_value v;
+    uint32_t blocks = m->config.blocks;
+    rp_format(key, sizeof key, "%s.%s", m->config.arch, name);
+    if (rp_gguf_find(m->gguf, key, &v) && v.is_array) {
+        if (v.type != RP_GGUF_BOOL || v.count != blocks)
+            return rp_fail(err, RP_ERR_FORMAT, "%s: want an array of %u booleans", key, blocks);
+        for (uint32_t i = 0; i < blocks; i++)
+            out[i] = v.data[i] != 0;
+        return RP_OK;
+    }
+    RP_TRY(rp_gguf_u32(m->gguf, key, &period, err));
+    for (uint32_t i = 0; i < blocks; i++)
+        out[i] = !period || (i + 1) % period != 0;
+    return RP_OK;
+}
+
+static rp_status mark_blocks(rp_model *m, rp_error *err) {
+    const rp_config *c = &m->config;
+    bool slides[RP_MAX_VISITS], rotates[RP_MAX_VISITS];
+    RP_TRY(read_pattern(m, "attention.sliding_window_pattern", c->window_period, slides, err));
+    RP_TRY(read_pattern(m, "rope.pattern", c->rope_skip_period, rotates, err));
+    for (uint32_t i = 0; i < c->blocks; i++) {
+        m->blocks[i].slides = c->window && slides[i];
+        m->blocks[i].rotates = rotates[i];
+    }
     return RP_OK;
 }
 
 /* How many visits use the part of the model that a place belongs to; the ends count as one. */
 static uint32_t visits_of(const rp_model *m, const rp_place *p) {
     uint32_t visits = 0;
-    for (uint32_t i = 0; i < m->visits; i++) {
-        const rp_visit *v = &m->program[i];
-        visits +=
-            (v->slot >= 0 && p->ready == &m->blocks[v->attn].attn_ready) + (p->ready == &m->blocks[v->ffn].ffn_ready);
+    for (uint32_t i = 0; i < m->program.visits; i++) {
+        const rp_visit *v = &m->program.visit[i];
+        const rp_block *attn = &m->blocks[v->attn], *ffn = &m->blocks[v->ffn];
+        visits += v->slot >= 0 && (p->ready == &attn->attn_ready || p->ready == &m->blocks[attn->base].attn_ready);
+        visits += p->ready == &ffn->ffn_ready || p->ready == &m->blocks[ffn->base].ffn_ready;
     }
     return RP_MAX(visits, 1);
-}
-
-/* Sorts places into file order, in which their bytes come, and gives each its offset in the weights buffer. */
-static rp_status place_tensors(rp_model *m, rp_error *err) {
-    for (size_t i = 1; i < m->place_count; i++) { /* nearly sorted already, and a few hundred */
-        rp_place moving = m->places[i];
-        size_t k = i;
-        for (; k > 0 && m->places[k - 1].tensor->offset > moving.tensor->offset; k--)
-            m->places[k] = m->places[k - 1];
-        m->places[k] = moving;
-    }
-    for (size_t i = 0; i < m->place_count; i++) {
-        rp_place *p = &m->places[i];
-        uint64_t rows_at_once = p->is_vector ? 1 : RP_MIN(p->rows, RP_ROWS);
-        m->staging_bytes = RP_MAX(m->staging_bytes, rows_at_once * rp_row_file_bytes(p->type, p->columns));
-        p->offset = m->weight_bytes;
-        *p->ready = (uint32_t)i + 1;                         /* in file order: the last one counts */
-        m->weight_bytes += rp_round_up(p->bytes, ALIGNMENT); /* below 2^41 a tensor: no overflow */
-        m->parameters_stored += p->rows * p->columns;
-        m->repeated_bytes += (visits_of(m, p) - 1) * p->tensor->bytes;
-        if (i > 0 && p->tensor == p[-1].tensor)
-            return rp_fail(err, RP_ERR_FORMAT, "%.*s: bound twice", (int)p->tensor->name.size, p->tensor->name.data);
-    }
-    if (m->tied)
-        m->head_ready = m->embedding_ready;
-    if (m->weight_bytes > SIZE_MAX / 2)
-        return rp_fail(err, RP_ERR_MEMORY, "weights: %llu bytes are more than this machine can address",
-                       (unsigned long long)m->weight_bytes);
-    return RP_OK;
-}
-
-static rp_status refuse_unused(const rp_model *m, rp_error *err) {
-    for (size_t i = 0, k = 0; i < rp_gguf_tensor_count(m->gguf); i++) {
-        const rp_gguf_tensor *t = rp_gguf_tensor_at(m->gguf, i);
-        if (k < m->place_count && m->places[k].tensor == t)
-            k++;
-        else
-            return rp_fail(err, RP_ERR_UNSUPPORTED, "%.*s: this tensor is not used by architecture %s",
-                           (int)t->name.size, t->name.data, m->config.arch);
-    }
-    return RP_OK;
 }
 
 /* Parameters of a block that a visit runs: attention or FFN part. */
@@ -202,34 +293,61 @@ static uint64_t part_parameters(const rp_model *m, uint32_t block, bool ffn) {
     return sum;
 }
 
+static void count_parameters(rp_model *m) {
+    const rp_config *c = &m->config;
+    uint64_t rank = c->embedding_rank;
+    m->parameters_effective = (uint64_t)c->vocab * (rank ? rank : c->dim) * 2 + c->dim * (1 + 2 * rank);
+    for (uint32_t i = 0; i < m->program.visits; i++) {
+        const rp_visit *v = &m->program.visit[i];
+        m->parameters_effective += part_parameters(m, m->blocks[v->attn].base, false) * (v->slot >= 0) +
+                                   part_parameters(m, m->blocks[v->ffn].base, true);
+    }
+    for (size_t i = 0; i < m->weights.count; i++) {
+        const rp_place *p = &m->weights.places[i];
+        m->parameters_stored += p->rows * p->columns;
+        m->repeated_bytes += (visits_of(m, p) - 1) * p->tensor->bytes;
+    }
+}
+
 rp_status rp_model_bind(rp_model *m, rp_error *err) {
     const rp_config *c = &m->config;
-    m->blocks = rp_alloc(&m->memory, c->blocks, sizeof *m->blocks, "blocks", err);
-    if (!m->blocks)
-        return err->status;
-    m->place_capacity = rp_gguf_tensor_count(m->gguf); /* each tensor is bound at most once */
-    m->places = rp_alloc(&m->memory, m->place_capacity, sizeof *m->places, "tensor places", err);
-    if (!m->places)
-        return err->status;
+    RP_TRY(take_blocks(m, err));
+    RP_TRY(rp_weights_open(&m->weights, &m->memory, m->gguf, err));
+    RP_TRY(mark_blocks(m, err));
     RP_TRY(bind_ends(m, err));
     RP_TRY(bind_blocks(m, err));
-    RP_TRY(place_tensors(m, err));
-    RP_TRY(refuse_unused(m, err));
-    m->parameters_effective = (uint64_t)c->vocab * c->dim * 2 + c->dim;
-    for (uint32_t i = 0; i < m->visits; i++)
-        m->parameters_effective += part_parameters(m, m->program[i].attn, false) * (m->program[i].slot >= 0) +
-                                   part_parameters(m, m->program[i].ffn, true);
+    RP_TRY(bind_variants(m, err));
+    char who[RP_KEY_SIZE];
+    rp_format(who, sizeof who, "architecture %s", c->arch);
+    RP_TRY(rp_weights_arrange(&m->weights, m->gguf, who, err));
+    if (m->tied)
+        m->head_ready = RP_MAX(m->head_ready, m->embedding_ready);
+    rp_program_resolve(m, &m->program);
+    count_parameters(m);
     return RP_OK;
 }
 
+/* What a variant has not is its block's. */
+static void complete(const rp_model *m, rp_block *b) {
+    rp_block *own = b, whole = m->blocks[b->base];
+    const float **const theirs[] = {&whole.attn_norm, &whole.ffn_norm, &whole.attn_post_norm, &whole.ffn_post_norm,
+                                    &whole.q_norm,    &whole.k_norm,   &whole.step_bias};
+    const float *const ours[] = {own->attn_norm, own->ffn_norm, own->attn_post_norm, own->ffn_post_norm,
+                                 own->q_norm,    own->k_norm,   own->step_bias};
+    for (size_t i = 0; i < RP_COUNT(ours); i++)
+        if (ours[i])
+            *theirs[i] = ours[i];
+    whole.base = own->base;
+    whole.time = own->time;
+    whole.low_rank = own->low_rank;
+    whole.attn_ready = RP_MAX(whole.attn_ready, own->attn_ready);
+    whole.ffn_ready = RP_MAX(whole.ffn_ready, own->ffn_ready);
+    *own = whole;
+}
+
 void rp_model_attach(rp_model *m) {
-    for (size_t i = 0; i < m->place_count; i++) {
-        rp_place *p = &m->places[i];
-        if (p->is_vector)
-            *p->vector = (const float *)(const void *)(m->weights + p->offset);
-        else
-            p->matrix->data = m->weights + p->offset;
-    }
+    for (uint32_t i = m->config.blocks; i < m->config.blocks + m->variants; i++)
+        complete(m, &m->blocks[i]);
     if (m->tied)
         m->head = m->embedding;
 }

@@ -16,6 +16,9 @@ typedef struct architecture {
 static const architecture architectures[] = {
     {"llama", RP_ROPE_ADJACENT, RP_SILU, false, false, false, 0, 0},
     {"mobilellm", RP_ROPE_ADJACENT, RP_SILU, false, false, false, 0, 0},
+    {"nandi", RP_ROPE_ADJACENT, RP_SILU, false, false, false, 0, 0},
+    {"nanbeige", RP_ROPE_ADJACENT, RP_SILU, false, false, false, 0, 0},
+    {"ouro", RP_ROPE_ADJACENT, RP_SILU, false, true, false, 0, 0},
     {"qwen2", RP_ROPE_HALVES, RP_SILU, false, false, false, 0, 0},
     {"qwen3", RP_ROPE_HALVES, RP_SILU, true, false, false, 0, 0},
     {"gemma3", RP_ROPE_HALVES, RP_GELU, true, true, true, 6, 0},
@@ -38,10 +41,11 @@ static const architecture *find_architecture(rp_config *c, const rp_gguf *gguf, 
     if (!name.size)
         rp_fail(err, RP_ERR_FORMAT, "general.architecture is missing");
     else
-        rp_fail(err, RP_ERR_UNSUPPORTED,
-                "architecture %.*s is not supported, want llama, mobilellm, qwen2, qwen3, gemma3 or smollm3, or one of "
-                "them after reprise-",
-                (int)RP_MIN(name.size, 60), name.data);
+        rp_fail(
+            err, RP_ERR_UNSUPPORTED,
+            "architecture %.*s is not supported, want llama, mobilellm, nandi, nanbeige, ouro, qwen2, qwen3, gemma3 or "
+            "smollm3, or one of them after reprise-",
+            (int)RP_MIN(name.size, 60), name.data);
     return NULL;
 }
 
@@ -103,6 +107,7 @@ static rp_status read_shape(rp_config *c, const rp_gguf *gguf, uint32_t tokenize
     if (value_length != c->head_dim)
         return rp_fail(err, RP_ERR_UNSUPPORTED, "value_length %u differs from key_length %u", value_length,
                        c->head_dim);
+    RP_TRY(read_u32(c, gguf, "embedding_rank", false, 1, c->dim, &c->embedding_rank, err));
     c->vocab = tokenizer_vocab;
     RP_TRY(read_u32(c, gguf, "vocab_size", false, 1, 1 << 24, &c->vocab, err));
     if (c->vocab != tokenizer_vocab)
@@ -138,8 +143,8 @@ static rp_status read_rope(rp_config *c, const rp_gguf *gguf, rp_error *err) {
 /* Features that would change the result if they were passed over. */
 static rp_status refuse_unsupported(const rp_config *c, const rp_gguf *gguf, rp_error *err) {
     static const char *const names[] = {
-        "expert_count",    "attn_logit_softcapping", "final_logit_softcapping", "logit_scale",
-        "embedding_scale", "residual_scale",         "embedding_rank",          "attention.clamp_kqv",
+        "expert_count", "attn_logit_softcapping", "final_logit_softcapping",
+        "logit_scale",  "residual_scale",         "attention.clamp_kqv",
     };
     for (size_t i = 0; i < RP_COUNT(names); i++) {
         char key[RP_KEY_SIZE];
@@ -153,6 +158,21 @@ static rp_status refuse_unsupported(const rp_config *c, const rp_gguf *gguf, rp_
         if (!zero)
             return rp_fail(err, RP_ERR_UNSUPPORTED, "%s is not supported", key);
     }
+    return RP_OK;
+}
+
+static rp_status read_sandwich(rp_config *c, const rp_gguf *gguf, rp_error *err) {
+    rp_span where = {"", 0};
+    char key[RP_KEY_SIZE];
+    rp_format(key, sizeof key, "%s.sandwich_norms", c->arch);
+    RP_TRY(rp_gguf_string(gguf, key, &where, err));
+    if (where.size == 0)
+        return RP_OK;
+    c->norms_on_sum = rp_span_is(where, "sum");
+    c->post_norms = c->norms_on_sum || rp_span_is(where, "branch");
+    if (!c->post_norms && !rp_span_is(where, "none"))
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "%s is %.*s, want none, branch or sum", key,
+                       (int)RP_MIN(where.size, 40), where.data);
     return RP_OK;
 }
 
@@ -174,9 +194,8 @@ rp_status rp_config_read(rp_config *c, const rp_gguf *gguf, uint32_t tokenizer_v
     RP_TRY(read_f32(c, gguf, "attention.scale", 0.0f, 1e6f, &c->attention_scale, err));
     c->rope_skip_period = a->rope_skip_period;
     c->window_period = a->window_period;
-    if (a->window_period) {
+    if (a->window_period)
         RP_TRY(read_u32(c, gguf, "attention.sliding_window", false, 0, 1 << 30, &c->window, err));
-        RP_TRY(read_u32(c, gguf, "attention.sliding_window_pattern", false, 1, RP_MAX_VISITS, &c->window_period, err));
-    }
-    return RP_OK;
+    RP_TRY(read_f32(c, gguf, "embedding_scale", 0.0f, 1e6f, &c->embedding_scale, err));
+    return read_sandwich(c, gguf, err);
 }

@@ -99,12 +99,14 @@ typedef struct rp_model_info {
     uint32_t kv_slots;        /* KV caches of one layer's size that a token fills */
     uint32_t dim, ffn_dim, heads, kv_heads, head_dim, vocab;
     uint32_t context_trained;
-    uint64_t parameters_stored;    /* each tensor once */
-    uint64_t parameters_effective; /* each visit's block counted again, a tied head counted again */
-    uint64_t file_bytes;           /* header and tensors: where the file must end */
-    uint64_t unrolled_bytes;       /* the same if each visit had a block of its own */
-    bool tied;                     /* the embedding is also the head */
-    rp_isa isa;                    /* kernels in use */
+    uint32_t embedding_rank;            /* of a factorised embedding; 0: it is none */
+    uint32_t loops, loop_min, loop_max; /* depth: of the file, and what a run may ask for */
+    uint64_t parameters_stored;         /* each tensor once */
+    uint64_t parameters_effective;      /* each visit's block counted again, a tied head counted again */
+    uint64_t file_bytes;                /* header and tensors: where the file must end */
+    uint64_t unrolled_bytes;            /* the same if each visit had a block of its own */
+    bool tied;                          /* the embedding is also the head */
+    rp_isa isa;                         /* kernels in use */
 } rp_model_info;
 void rp_model_get_info(const rp_model *model, rp_model_info *info);
 
@@ -114,6 +116,19 @@ void rp_model_types(const rp_model *model, void *user,
 
 typedef enum rp_kv_type { RP_KV_F16 = 0, RP_KV_F32, RP_KV_Q8_0 } rp_kv_type;
 
+/* What runs, if not the file's own program. All zero: that one. */
+typedef struct rp_program_options {
+    uint32_t
+        loops; /* depth: how often the looped blocks run, from rp_model_info.loop_min to loop_max; 0: as in the file */
+    const char *
+        layers; /* a self-merge: visits of the file's program, in any order and number, like "0-9,10-13x2,14-29" (visits 10
+                         * to 13, then they again); NULL: each once */
+    bool
+        reuse_kv; /* visits of one block share a KV slot, each overwriting it. Then it matters how ids are split over calls and
+                         * steps */
+    float exit_threshold; /* of the exit rule, above 0 to 1 (1: the last loop); 0: as in the file */
+} rp_program_options;
+
 /* What sessions, sequences and adapters a plan should count. Zeros: one session of the default context. */
 typedef struct rp_plan_options {
     uint32_t context; /* positions; 0: the smaller of 2048 and what the model was trained for */
@@ -121,8 +136,10 @@ typedef struct rp_plan_options {
     uint32_t chunk;         /* positions a prefill step computes at once; 0: 64 */
     uint32_t sessions;      /* 0: one */
     uint32_t sequences;     /* KV caches a session holds; 0: one */
-    uint64_t adapter_bytes; /* adapters to be loaded beside the model */
+    uint64_t adapter_bytes; /* files of adapters to be loaded beside the model */
+    uint32_t adapter_rank;  /* the largest rank of their terms */
     uint32_t threads;       /* that share a forward pass; 0: one */
+    rp_program_options program;
 } rp_plan_options;
 
 /* All in bytes. total is the sum of the four parts before it. */
@@ -147,9 +164,19 @@ void rp_model_memory(const rp_model *model, uint64_t *bytes_now, uint64_t *bytes
 /* A GGUF metadata string by its key, or NULL; *length in bytes. Not zero-terminated; owned by the model. */
 const char *rp_model_string(const rp_model *model, const char *key, size_t *length);
 
-/* The program: the block whose attention and FFN weights a visit uses and the KV slot it reads (-1: none);
- * *writes says whether it writes the slot. `visit` is below rp_model_info.visits. */
-void rp_model_visit(const rp_model *model, uint32_t visit, uint32_t *attn, uint32_t *ffn, int32_t *slot, bool *writes);
+/* One visit of a program. */
+typedef struct rp_visit_info {
+    uint32_t attn, ffn; /* blocks whose attention and FFN weights it uses */
+    int32_t slot;       /* KV slot that it reads; -1: it has no attention */
+    bool writes;        /* it writes the slot, too */
+    bool varies;        /* something of the block is different on this visit: norms, step bias, low-rank terms */
+    bool injects;       /* the loops' input comes in again before it */
+    bool may_exit;      /* the exit rule is asked after it */
+    bool norm_after;    /* the output norm runs after it: between loops */
+} rp_visit_info;
+/* Calls `each` for every visit of the program that a session with these options runs. */
+rp_status rp_model_program(const rp_model *model, const rp_program_options *options, void *user,
+                           void (*each)(void *user, uint32_t visit, const rp_visit_info *info), rp_error *err);
 
 /* ---- Tokens -------------------------------------------------------------------------------------------- */
 
@@ -184,7 +211,8 @@ typedef struct rp_session_options {
     uint32_t context; /* as in rp_plan_options */
     rp_kv_type kv_type;
     uint32_t chunk;
-    uint32_t threads; /* that may share its forward pass, 1 to 16; 0: one */
+    uint32_t threads;           /* that may share its forward pass, 1 to 16; 0: one */
+    rp_program_options program; /* `layers` is read while the session opens, and not kept */
 } rp_session_options;
 
 /* A KV cache and scratch for one sequence. The model must outlive it. The caller owns *session. Allowed from
@@ -225,6 +253,26 @@ void rp_session_progress(const rp_session *session, uint32_t *visit, size_t *don
 void rp_session_want_embedding(rp_session *session);
 const float *rp_session_embedding(const rp_session *session); /* (dim), or NULL when there is none */
 
+/* Another program for a session. Its ids are planned anew, as by rp_session_begin: when all steps are done, the session is what a
+ * fresh one that was opened with these options and fed these ids would be. On error nothing changed. */
+rp_status rp_session_reprogram(rp_session *session, const rp_program_options *options, rp_error *err);
+/* Low-rank adapters (LoRA, Hu 2021) in llama.cpp's GGUF files, several at once, over one copy of the model's weights. An adapter
+ * belongs to its model, which must outlive it, and is immutable once loaded. The caller owns *adapter. */
+typedef struct rp_adapter rp_adapter;
+rp_status rp_adapter_open(rp_adapter **adapter, const rp_model *model, rp_error *err);
+void rp_adapter_close(rp_adapter *adapter); /* NULL is fine; no session may use it any more */
+/* Takes the next bytes of its file, in pieces of any size. After an error only rp_adapter_close is allowed. */
+rp_status rp_adapter_feed(rp_adapter *adapter, const void *bytes, size_t size, rp_error *err);
+rp_status rp_adapter_finish(rp_adapter *adapter, rp_error *err);
+
+enum { RP_ADAPTERS_MOST = 8 };
+typedef struct rp_adapter_use {
+    const rp_adapter *adapter;
+    float scale; /* beside the adapter's own; 0: as if it were not there */
+} rp_adapter_use;
+/* The adapters that a session computes with from now on, all of them; none to begin with. Its ids are planned anew as by
+ * rp_session_reprogram. On error nothing changed. */
+rp_status rp_session_use_adapters(rp_session *session, const rp_adapter_use *uses, size_t count, rp_error *err);
 /* Forgets all positions from `length` on. The logits are gone until the next feed. */
 rp_status rp_session_rewind(rp_session *session, size_t length, rp_error *err);
 /* Copies the first `length` positions of another session of the same model, program and KV type; a session whose

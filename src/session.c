@@ -24,21 +24,39 @@ rp_status rp_session_defaults(const rp_model *m, rp_session_options *o, rp_error
     return RP_OK;
 }
 
-/* Takes `count` items of `size` bytes from the scratch at *used; only counts when there is no scratch yet. */
-static void *carve(const rp_session *s, uint64_t *used, uint64_t count, size_t size) {
+/* Takes `count` items of `size` bytes from `memory` at *used; only counts when there is no memory yet. */
+static void *take(void *memory, uint64_t *used, uint64_t count, size_t size) {
     uint64_t at = *used;
     *used += rp_round_up(count * size, 64);
-    return s->scratch ? (char *)s->scratch + at : NULL;
+    return memory ? (char *)memory + at : NULL;
 }
 
-static void carve_act(const rp_session *s, rp_act *act, uint64_t *used, uint64_t rows, uint64_t columns) {
+static void *carve(const rp_session *s, uint64_t *used, uint64_t count, size_t size) {
+    return take(s->scratch, used, count, size);
+}
+
+static void take_act(void *memory, rp_act *act, uint64_t *used, uint64_t rows, uint64_t columns) {
     rows = rp_round_up(rows, RP_TOKENS);
     act->padded = (size_t)rp_round_up(columns, RP_TILE);
-    act->q = carve(s, used, rows * act->padded, sizeof *act->q);
-    act->pairs = carve(s, used, rows * act->padded, sizeof *act->pairs);
-    act->scale = carve(s, used, rows * (act->padded / RP_TILE), sizeof *act->scale);
-    act->sums = carve(s, used, rows * (act->padded / 16), sizeof *act->sums);
-    act->values = carve(s, used, rows * act->padded, sizeof *act->values);
+    act->q = take(memory, used, rows * act->padded, sizeof *act->q);
+    act->pairs = take(memory, used, rows * act->padded, sizeof *act->pairs);
+    act->scale = take(memory, used, rows * (act->padded / RP_TILE), sizeof *act->scale);
+    act->sums = take(memory, used, rows * (act->padded / 16), sizeof *act->sums);
+    act->values = take(memory, used, rows * act->padded, sizeof *act->values);
+}
+
+/* Room for low-rank terms of a rank up to `rank`; as above. */
+static uint64_t lay_out_low(const rp_session *s, uint32_t rank, rp_low *low) {
+    const rp_config *c = &s->model->config;
+    uint64_t used = 0, rows = RP_MAX(s->options.chunk, RP_LOGIT_ROWS);
+    uint64_t widest = RP_MAX(RP_MAX(c->dim, c->ffn), (uint64_t)c->heads * c->head_dim);
+    if (rank == 0)
+        return 0;
+    low->rank = rank;
+    take_act(low->memory, &low->act, &used, rows, rank);
+    low->inner = take(low->memory, &used, rows * rp_round_up(rank, RP_ROWS), sizeof(float));
+    low->outer = take(low->memory, &used, rows * rp_round_up(widest, RP_ROWS), sizeof(float));
+    return used;
 }
 
 /* Of thread `index`; only counts when there is no scratch yet. */
@@ -46,13 +64,19 @@ static void lay_out_attention(rp_session *s, uint32_t index, uint64_t *used) {
     uint64_t queries =
         (uint64_t)RP_MIN(RP_ATTENDED, s->options.chunk) * (s->model->config.heads / s->model->config.kv_heads);
     rp_attention a = {.score_stride = s->kv.positions};
-    carve_act(s, &a.query, used, queries, s->kv.width);
+    take_act(s->scratch, &a.query, used, queries, s->kv.width);
     a.scores = carve(s, used, queries * a.score_stride, sizeof(float));
     if (s->kv.type != RP_KV_Q8_0)
         a.weights = carve(s, used, rp_round_up(queries, RP_TOKENS) * a.score_stride, sizeof(float));
     a.answer = carve(s, used, queries * s->kv.width, sizeof(float));
     if (s->scratch)
         s->attention[index] = a;
+}
+
+/* A depth below the file's keeps room for the file's, so that a session can go back to it. */
+static uint32_t slots_kept(const rp_session *s) {
+    const rp_program_options *o = &s->options.program;
+    return o->reuse_kv || o->layers ? s->program.slots : RP_MAX(s->program.slots, s->model->program.slots);
 }
 
 /* Lays out the scratch; returns its size. Dimensions are below 2^20 and heads below 2^12 (model_config.c), T and W are
@@ -66,7 +90,7 @@ static uint64_t lay_out(rp_session *s) {
                     .width = rp_kv_width(s->options.kv_type, c->head_dim),
                     .positions = (size_t)rp_round_up(s->options.context, RP_TILE),
                     .heads = c->kv_heads,
-                    .slots = s->model->slots,
+                    .slots = slots_kept(s),
                     .kernels = s->model->kernels,
                     .bytes = s->kv.bytes};
     s->dim_stride = (size_t)rp_round_up(c->dim, RP_ROWS);
@@ -85,49 +109,86 @@ static uint64_t lay_out(rp_session *s) {
     s->up = carve(s, &used, T * s->ffn_stride, sizeof(float));
     s->logits = carve(s, &used, RP_LOGIT_ROWS * s->vocab_stride, sizeof(float));
     s->pooled = carve(s, &used, c->dim, sizeof(float));
+    s->input = carve(s, &used, c->injection ? W * c->dim : 0, sizeof(float));
+    s->joined = carve(s, &used, c->injection == RP_INJECT_CONCAT ? 2 * (uint64_t)c->dim : 0, sizeof(float));
+    s->exit_x = carve(s, &used, c->exits ? W * c->dim : 0, sizeof(float));
+    s->exit_stays = carve(s, &used, c->exits ? W : 0, sizeof(float));
+    s->exit_sum = carve(s, &used, c->exits ? W : 0, sizeof(float));
     for (size_t i = 0; i < 2; i++) {
         s->rate[i] = carve(s, &used, c->rope_dims / 2, sizeof(double));
         s->cosine[i] = carve(s, &used, W * (c->rope_dims / 2), sizeof(float));
         s->sine[i] = carve(s, &used, W * (c->rope_dims / 2), sizeof(float));
     }
-    carve_act(s, &s->act, &used, RP_MAX(T, RP_LOGIT_ROWS), RP_MAX(RP_MAX(c->dim, c->ffn), q_width));
+    uint64_t widest = RP_MAX(RP_MAX(c->dim, c->ffn), q_width);
+    if (c->injection == RP_INJECT_CONCAT)
+        widest = RP_MAX(widest, 2 * (uint64_t)c->dim);
+    take_act(s->scratch, &s->act, &used, RP_MAX(T, RP_LOGIT_ROWS), widest);
     s->attention = carve(s, &used, s->options.threads, sizeof *s->attention);
     for (uint32_t i = 0; i < s->options.threads; i++)
         lay_out_attention(s, i, &used);
     return used;
 }
 
-bool rp_session_bytes(const rp_model *m, const rp_session_options *options, uint64_t *scratch, uint64_t *kv) {
+static void set_hash(rp_session *s) {
+    size_t bytes = offsetof(rp_program, visit) + s->program.visits * sizeof *s->program.visit;
+    s->program_hash = rp_hash_bytes(RP_HASH_START, &s->program, bytes);
+    for (size_t i = 0; i < s->adapter_count; i++) {
+        uint64_t adapter = rp_adapter_fingerprint(s->adapters[i].adapter);
+        s->program_hash = rp_hash_bytes(s->program_hash, &adapter, sizeof adapter);
+        s->program_hash = rp_hash_bytes(s->program_hash, &s->adapters[i].scale, sizeof s->adapters[i].scale);
+    }
+}
+
+static rp_status size_session(rp_session *s, rp_error *err) {
+    RP_TRY(rp_program_make(s->model, &s->options.program, &s->program, err));
+    s->scratch_bytes = lay_out(s);
+    s->low.bytes = lay_out_low(s, s->model->low_rank_most, &s->low);
+    if (!rp_kv_bytes(&s->kv, &s->kv_bytes) || s->kv_bytes > SIZE_MAX / 2 || s->scratch_bytes > SIZE_MAX / 2)
+        return rp_fail(err, RP_ERR_MEMORY, "a context of %u positions is more than this machine can address",
+                       s->options.context);
+    return RP_OK;
+}
+
+rp_status rp_session_bytes(const rp_model *m, const rp_session_options *options, uint32_t adapter_rank,
+                           uint64_t *scratch, uint64_t *kv, rp_error *err) {
     rp_session s = {.model = m, .options = *options};
-    *scratch = lay_out(&s) + sizeof s;
-    return rp_kv_bytes(&s.kv, kv);
+    RP_TRY(size_session(&s, err));
+    *scratch = s.scratch_bytes + sizeof s + RP_MAX(s.low.bytes, lay_out_low(&s, adapter_rank, &s.low));
+    *kv = s.kv_bytes;
+    return RP_OK;
+}
+
+static rp_status take_memory(rp_session *s, rp_error *err) {
+    rp_memory *memory = rp_model_memory_of(s->model);
+    RP_TRY(size_session(s, err));
+    s->scratch = rp_alloc(memory, (size_t)s->scratch_bytes, 1, "scratch", err);
+    s->low.memory = s->scratch ? rp_alloc(memory, (size_t)s->low.bytes, 1, "scratch of low-rank terms", err) : NULL;
+    s->kv.bytes = s->low.memory ? rp_alloc_raw(memory, (size_t)s->kv_bytes, 1, "KV cache", err) : NULL;
+    if (!s->kv.bytes)
+        return err->status;
+    lay_out(s);
+    lay_out_low(s, s->model->low_rank_most, &s->low);
+    s->options.program.layers = NULL;
+    set_hash(s);
+    return RP_OK;
 }
 
 rp_status rp_session_open(rp_session **out, const rp_model *m, const rp_session_options *options, rp_error *err) {
-    rp_memory *memory = rp_model_memory_of(m);
     rp_session_options filled = *options;
-    uint64_t scratch, kv;
     *out = NULL;
     if (m->state < RP_LOAD_WEIGHTS)
         return rp_fail(err, RP_ERR_ARGUMENT, "a session needs the whole header of a model");
     RP_TRY(rp_session_defaults(m, &filled, err));
-    if (!rp_session_bytes(m, &filled, &scratch, &kv) || kv > SIZE_MAX / 2 || scratch > SIZE_MAX / 2)
-        return rp_fail(err, RP_ERR_MEMORY, "a context of %u positions is more than this machine can address",
-                       filled.context);
-    rp_session *s = rp_alloc(memory, 1, sizeof *s, "session", err);
+    rp_session *s = rp_alloc(rp_model_memory_of(m), 1, sizeof *s, "session", err);
     if (!s)
         return err->status;
     s->model = m;
     s->options = filled;
-    s->scratch_bytes = scratch - sizeof *s;
-    s->kv_bytes = kv;
-    s->scratch = rp_alloc(memory, (size_t)s->scratch_bytes, 1, "scratch", err);
-    s->kv.bytes = s->scratch ? rp_alloc_raw(memory, (size_t)kv, 1, "KV cache", err) : NULL;
-    if (!s->kv.bytes) {
+    rp_status status = take_memory(s, err);
+    if (status != RP_OK) {
         rp_session_close(s);
-        return err->status;
+        return status;
     }
-    lay_out(s);
     *out = s;
     return RP_OK;
 }
@@ -137,9 +198,80 @@ void rp_session_close(rp_session *s) {
         return;
     rp_memory *memory = rp_model_memory_of(s->model);
     rp_release(memory, s->kv.bytes, (size_t)s->kv_bytes, 1);
+    rp_release(memory, s->low.memory, (size_t)s->low.bytes, 1);
     rp_release(memory, s->scratch, (size_t)s->scratch_bytes, 1);
     rp_release(memory, s, 1, sizeof *s);
 }
+
+/* ---- Another program, other adapters ------------------------------------------------------------------- */
+
+/* All ids that it holds or was to hold are to be computed. */
+static void plan_anew(rp_session *s) {
+    size_t count = s->length + s->pending;
+    rp_session_cancel(s);
+    s->length = 0;
+    s->has_logits = false;
+    s->planned = s->pending = count;
+    set_hash(s);
+}
+
+rp_status rp_session_reprogram(rp_session *s, const rp_program_options *options, rp_error *err) {
+    rp_memory *memory = rp_model_memory_of(s->model);
+    rp_program program;
+    RP_TRY(rp_program_make(s->model, options, &program, err));
+    if (program.slots > s->kv.slots) {
+        rp_kv wider = s->kv;
+        uint64_t bytes;
+        wider.slots = program.slots;
+        if (!rp_kv_bytes(&wider, &bytes) || bytes > SIZE_MAX / 2)
+            return rp_fail(err, RP_ERR_MEMORY, "%u KV slots are more than this machine can address", program.slots);
+        wider.bytes = rp_alloc_raw(memory, (size_t)bytes, 1, "KV cache", err);
+        if (!wider.bytes)
+            return err->status;
+        rp_release(memory, s->kv.bytes, (size_t)s->kv_bytes, 1);
+        s->kv = wider;
+        s->kv_bytes = bytes;
+    }
+    s->options.program = *options;
+    s->options.program.layers = NULL;
+    s->program = program;
+    plan_anew(s);
+    return RP_OK;
+}
+
+rp_status rp_session_use_adapters(rp_session *s, const rp_adapter_use *uses, size_t count, rp_error *err) {
+    rp_memory *memory = rp_model_memory_of(s->model);
+    uint32_t rank = s->low.rank;
+    if (count > RP_ADAPTERS_MOST)
+        return rp_fail(err, RP_ERR_ARGUMENT, "%llu adapters at once, want at most %d", (unsigned long long)count,
+                       RP_ADAPTERS_MOST);
+    for (size_t i = 0; i < count; i++) {
+        if (rp_adapter_model(uses[i].adapter) != s->model)
+            return rp_fail(err, RP_ERR_ARGUMENT, "adapter %llu belongs to another model", (unsigned long long)i);
+        if (!rp_adapter_is_ready(uses[i].adapter))
+            return rp_fail(err, RP_ERR_ARGUMENT, "adapter %llu is not all there", (unsigned long long)i);
+        if (!(uses[i].scale > -1e6f && uses[i].scale < 1e6f))
+            return rp_fail(err, RP_ERR_ARGUMENT, "adapter %llu: scale %g", (unsigned long long)i,
+                           (double)uses[i].scale);
+        rank = RP_MAX(rank, rp_adapter_rank(uses[i].adapter));
+    }
+    if (rank > s->low.rank) {
+        rp_low low = {0};
+        low.bytes = lay_out_low(s, rank, &low);
+        low.memory = rp_alloc(memory, (size_t)low.bytes, 1, "scratch of low-rank terms", err);
+        if (!low.memory)
+            return err->status;
+        lay_out_low(s, rank, &low);
+        rp_release(memory, s->low.memory, (size_t)s->low.bytes, 1);
+        s->low = low;
+    }
+    memcpy(s->adapters, uses, count * sizeof *uses);
+    s->adapter_count = count;
+    plan_anew(s);
+    return RP_OK;
+}
+
+/* ---- What it holds ------------------------------------------------------------------------------------- */
 
 rp_status rp_session_check(const rp_session *s, const int32_t *ids, size_t length, size_t count, rp_error *err) {
     for (size_t i = 0; i < count; i++)
@@ -164,7 +296,7 @@ rp_status rp_session_rewind(rp_session *s, size_t length, rp_error *err) {
 
 static bool belong_together(const rp_session *a, const rp_session *b) {
     if (a->model == b->model)
-        return a->options.kv_type == b->options.kv_type;
+        return a->options.kv_type == b->options.kv_type && a->program_hash == b->program_hash;
     bool same_shape = a->kv.type == b->kv.type && a->kv.head_dim == b->kv.head_dim && a->kv.heads == b->kv.heads &&
                       a->kv.slots == b->kv.slots; /* hashes can be made to collide */
     uint64_t key = rp_session_key(a);
@@ -216,9 +348,9 @@ uint64_t rp_session_key(const rp_session *s) {
     const rp_model *m = s->model;
     if (m->state != RP_LOAD_READY)
         return 0;
-    uint64_t hash = m->fingerprint ^ KV_LAYOUT;
+    uint64_t hash = m->weights.fingerprint ^ KV_LAYOUT;
     hash = rp_hash_bytes(hash, &m->config, sizeof m->config);
-    hash = rp_hash_bytes(hash, m->program, m->visits * sizeof *m->program);
+    hash = rp_hash_bytes(hash, &s->program_hash, sizeof s->program_hash);
     return rp_hash_bytes(hash, &s->options.kv_type, sizeof s->options.kv_type);
 }
 

@@ -4,6 +4,7 @@
 #ifndef RP_SESSION_H
 #define RP_SESSION_H
 
+#include "adapter.h"
 #include "kv.h"
 #include "model.h"
 
@@ -21,11 +22,24 @@ typedef struct rp_attention {
     size_t score_stride;
 } rp_attention;
 
+/* What low-rank terms are computed with: T rows each. */
+typedef struct rp_low {
+    rp_act act;           /* (T, rank) */
+    float *inner, *outer; /* (T, rank) and (T, widest output), each rounded up to 8 */
+    uint32_t rank;        /* there is room for */
+    void *memory;
+    uint64_t bytes;
+} rp_low;
+
 struct rp_session {
     const rp_model *model;
     rp_session_options options; /* defaults filled in */
-    int32_t *ids;               /* (context): `length` that are held, then `pending` that are to come */
-    size_t length;              /* positions held */
+    rp_program program;
+    uint64_t program_hash;
+    rp_adapter_use adapters[RP_ADAPTERS_MOST];
+    size_t adapter_count;
+    int32_t *ids;  /* (context): `length` that are held, then `pending` that are to come */
+    size_t length; /* positions held */
     bool has_logits, has_sum;
     double sum; /* of the logits' exponentials, its logarithm */
 
@@ -38,20 +52,24 @@ struct rp_session {
 
     rp_kv kv;
     uint64_t kv_bytes;
+    rp_low low;
 
     void *scratch;
     uint64_t scratch_bytes;
-    float *x;                   /* (W, dim): the residual stream */
-    float *h;                   /* (max(T, RP_LOGIT_ROWS), dim_stride): normed input or output of a sub-layer */
-    float *q, *k, *v;           /* (T, q_stride), (T, kv_stride) */
-    float *mixed;               /* (T, q_stride): heads' outputs side by side */
-    float *gate, *up;           /* (T, ffn_stride) */
-    float *logits;              /* (RP_LOGIT_ROWS, vocab_stride) */
-    float *pooled;              /* (dim): sum, at last mean, over positions */
-    double *rate[2];            /* (rope_dims / 2): radians a position; [1] for sliding-window blocks */
-    float *cosine[2], *sine[2]; /* (W, rope_dims / 2) */
-    rp_act act;                 /* (T, widest input) */
-    rp_attention *attention;    /* (threads) */
+    float *x;                     /* (W, dim): the residual stream */
+    float *h;                     /* (max(T, RP_LOGIT_ROWS), dim_stride): normed input or output of a sub-layer */
+    float *q, *k, *v;             /* (T, q_stride), (T, kv_stride) */
+    float *mixed;                 /* (T, q_stride): heads' outputs side by side */
+    float *gate, *up;             /* (T, ffn_stride) */
+    float *logits;                /* (RP_LOGIT_ROWS, vocab_stride) */
+    float *pooled;                /* (dim): sum, at last mean, over positions */
+    float *input, *joined;        /* of loops into which it is injected: (W, dim), (2 dim) */
+    float *exit_x;                /* (W, dim): x of positions that have left */
+    float *exit_stays, *exit_sum; /* (W): chances of not having left, and of having left */
+    double *rate[2];              /* (rope_dims / 2): radians a position; [1] for sliding-window blocks */
+    float *cosine[2], *sine[2];   /* (W, rope_dims / 2) */
+    rp_act act;                   /* (T, widest input) */
+    rp_attention *attention;      /* (threads) */
     size_t dim_stride, q_stride, kv_stride, ffn_stride, vocab_stride;
 };
 

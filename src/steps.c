@@ -28,7 +28,7 @@ static size_t visited(rp_session *s, size_t count) {
     if (s->at < s->wave)
         return 0;
     s->at = 0;
-    if (++s->visit < s->model->visits)
+    if (++s->visit < s->program.visits)
         return 0;
     size_t rows = s->wave;
     s->length += rows;
@@ -67,13 +67,15 @@ static void step_close(rp_session *s) {
 /* True when the weights that the next step reads are there. */
 static bool weights_are_there(const rp_session *s) {
     const rp_model *m = s->model;
-    size_t there = m->loading;
+    size_t there = m->weights.loading;
     if (s->closing)
         return there >= m->norm_ready && (s->pools || there >= m->head_ready);
-    const rp_visit *visit = &m->program[s->visit];
+    const rp_visit *visit = &s->program.visit[s->visit];
     if (s->visit == 0 && (there < m->embedding_ready || there < m->factors_ready))
         return false;
-    if (visit->norm_after && there < m->norm_ready)
+    if ((visit->norm_after || visit->ends_loop) && there < m->norm_ready)
+        return false;
+    if ((visit->injects || visit->ends_loop) && there < m->loop_ready)
         return false;
     return there >= m->blocks[visit->ffn].ffn_ready && (visit->slot < 0 || there >= m->blocks[visit->attn].attn_ready);
 }
@@ -96,7 +98,8 @@ rp_step rp_session_step(rp_session *s) {
 
 /* True when b can go through the weights with a, in a's scratch: both before the same visit of one position, or before its logits. */
 static bool alike(const rp_session *a, const rp_session *b) {
-    if (a->model != b->model || a->pools || b->pools || a->kv.type != b->kv.type || a->kv.positions < b->kv.positions)
+    if (a->model != b->model || a->pools || b->pools || a->kv.type != b->kv.type || a->kv.positions < b->kv.positions ||
+        a->program_hash != b->program_hash)
         return false;
     if (a->closing || b->closing)
         return a->closing == 1 && b->closing == 1;
@@ -147,7 +150,7 @@ uint32_t rp_sessions_step(rp_session *const *sessions, size_t count) {
 
 void rp_session_progress(const rp_session *s, uint32_t *visit, size_t *done, size_t *pending) {
     *visit = s->visit_done;
-    *done = s->planned - s->pending + (s->visit * s->wave + s->at) / s->model->visits;
+    *done = s->planned - s->pending + (s->visit * s->wave + s->at) / s->program.visits;
     *pending = s->planned;
 }
 

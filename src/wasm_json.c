@@ -88,16 +88,14 @@ static void add_type(void *user, const char *type, uint64_t bytes, uint32_t tens
     add(p, "{\"type\":\"%s\",\"bytes\":%llu,\"tensors\":%u},", type, (unsigned long long)bytes, tensors);
 }
 
-static void add_program(page *p, uint32_t visits) {
-    add(p, "\"program\":[");
-    for (uint32_t i = 0; i < visits; i++) {
-        uint32_t attn, ffn;
-        int32_t slot;
-        bool writes;
-        rp_model_visit(p->model, i, &attn, &ffn, &slot, &writes);
-        add(p, "{\"attn\":%u,\"ffn\":%u,\"slot\":%d,\"writes\":%s},", attn, ffn, slot, writes ? "true" : "false");
-    }
-    end(p, "],");
+static void add_visit(void *user, uint32_t visit, const rp_visit_info *v) {
+    static const char *const yes[] = {"false", "true"};
+    (void)visit;
+    add(user,
+        "{\"attn\":%u,\"ffn\":%u,\"slot\":%d,\"writes\":%s,\"varies\":%s,\"injects\":%s,\"mayExit\":%s,\"normAfter\":%"
+        "s},",
+        v->attn, v->ffn, v->slot, yes[v->writes], yes[v->varies], yes[v->injects], yes[v->may_exit],
+        yes[v->norm_after]);
 }
 
 EXPORT(page_info) const char *page_info(page *p) {
@@ -120,6 +118,9 @@ EXPORT(page_info) const char *page_info(page *p) {
                    {"headDim", i.head_dim},
                    {"vocab", i.vocab},
                    {"contextTrained", i.context_trained},
+                   {"loops", i.loops},
+                   {"loopMin", i.loop_min},
+                   {"loopMax", i.loop_max},
                    {"parametersStored", i.parameters_stored},
                    {"parametersEffective", i.parameters_effective},
                    {"fileBytes", i.file_bytes},
@@ -133,7 +134,9 @@ EXPORT(page_info) const char *page_info(page *p) {
         add_number(p, numbers[k].key, numbers[k].value);
     add(p, "\"tied\":%s,\"bos\":%d,\"eos\":%d,", i.tied ? "true" : "false", rp_token_bos(p->model),
         rp_token_eos(p->model));
-    add_program(p, i.visits);
+    add(p, "\"program\":[");
+    rp_model_program(p->model, &(rp_program_options){0}, p, add_visit, &p->err);
+    end(p, "],");
     add(p, "\"types\":[");
     rp_model_types(p->model, p, add_type);
     end(p, "]}");
@@ -161,7 +164,7 @@ EXPORT(page_plan)
 const char *page_plan(page *p, uint32_t context, int kv_type, uint32_t chunk, uint32_t sessions, uint32_t sequences,
                       double extra, uint32_t threads) {
     rp_plan plan;
-    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions, sequences, 0, threads};
+    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions, sequences, 0, 0, threads, {0}};
     if (extra > 0)
         options.adapter_bytes = extra < 0x1p53 ? (uint64_t)extra : UINT64_C(1) << 53;
     if (!page_took(p, rp_model_plan(p->model, &options, &plan, &p->err)))

@@ -1,10 +1,10 @@
-"""The story model: a Llama whose blocks are each visited more than once.
+"""The story models: Llamas whose blocks are visited in any order, more than once.
 
 Shapes follow src/: RMSNorm before attention and FFN, grouped KV heads, rotary
 pairs in the "rotate halves" layout (export.py permutes Q and K to the layout
 that GGUF's llama family stores), SwiGLU, output tied to the embedding.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn as nn
@@ -15,18 +15,30 @@ import torch.nn.functional as F
 class Shape:
     vocab: int = 2048
     dim: int = 256
-    blocks: int = 4
-    visits: int = 2          # times in a row that each block runs
     heads: int = 8
     kv_heads: int = 2
-    ffn: int = 512
+    ffn: int = 768
+    layer_map: list = field(default_factory=lambda: [0, 0, 1, 1, 2, 2, 3, 3])  # block of each visit
     context: int = 512
     eps: float = 1e-5
     theta: float = 10000.0
+    # Depth at run time: blocks loop_first to loop_last run between loop_min and loop_max times. layer_map says loop_max.
+    loop_first: int = 0
+    loop_last: int = 0
+    loop_min: int = 1
+    loop_max: int = 1
+    dropout: float = 0.0     # of what attention and FFN add, in training only
 
     @property
-    def layer_map(self):
-        return [block for block in range(self.blocks) for _ in range(self.visits)]
+    def blocks(self):
+        return max(self.layer_map) + 1
+
+    def visits(self, loops):
+        """The program at a depth: before, the looped blocks so often, after."""
+        core = list(range(self.loop_first, self.loop_last + 1))
+        if self.loop_max == 1:
+            return self.layer_map
+        return list(range(self.loop_first)) + core * loops + list(range(self.loop_last + 1, self.blocks))
 
 
 class RMSNorm(nn.Module):
@@ -72,9 +84,12 @@ class Block(nn.Module):
         k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
         scores = q @ k.transpose(-1, -2) + mask
         mixed = scores.softmax(-1) @ v
-        x = x + self.o(mixed.transpose(1, 2).reshape(batch, time, dim))
+        x = x + self.drop(self.o(mixed.transpose(1, 2).reshape(batch, time, dim)))
         h = self.ffn_norm(x)
-        return x + self.down(F.silu(self.gate(h)) * self.up(h))
+        return x + self.drop(self.down(F.silu(self.gate(h)) * self.up(h)))
+
+    def drop(self, h):
+        return F.dropout(h, self.shape.dropout, self.training)
 
 
 class StoryModel(nn.Module):
@@ -95,13 +110,14 @@ class StoryModel(nn.Module):
         self.register_buffer("sin", angle.sin(), persistent=False)
         self.register_buffer("mask", torch.full((s.context, s.context), -1e4).triu(1), persistent=False)
 
-    def forward(self, ids):
+    def forward(self, ids, loops=0):
+        """(batch, time, vocab); loops 0: as often as the program says."""
         time = ids.shape[1]
         cos, sin = self.cos[:time], self.sin[:time]
         mask = self.mask[:time, :time]
         if torch.is_autocast_cpu_enabled():
             mask = mask.bfloat16()
-        x = self.embed(ids)
-        for block in self.shape.layer_map:
+        x = F.dropout(self.embed(ids), self.shape.dropout, self.training)
+        for block in self.shape.visits(loops or self.shape.loop_max):
             x = self.blocks[block](x, cos, sin, mask)
         return F.linear(self.norm(x), self.embed.weight)

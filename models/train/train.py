@@ -1,9 +1,8 @@
-"""Train the story model: python3 train.py --corpus FILE --valid FILE --out DIR [--tokens N]
+"""Train a story model: python3 train.py --corpus FILE --valid FILE --out DIR [--tokens N] [--dim N ...]
 
-The corpus is text with one story a block between <|endoftext|> lines. The run
-writes a checkpoint every few minutes and goes on from it when started again.
-Learning rate: 100 steps of warm-up, constant for half the tokens, then linear
-to zero. Muon (Keller Jordan, 2024) for the block matrices, AdamW for the rest.
+The corpus is text with one story a block between <|endoftext|> lines. The run writes a checkpoint every few minutes and
+goes on from it when started again, with the same data in the same order. Learning rate: 100 steps of warm-up, constant
+for half the tokens, then linear to zero. Muon (Keller Jordan, 2024) for the block matrices, AdamW for the rest.
 """
 import argparse
 import json
@@ -42,17 +41,20 @@ def tokenizer(stories, out, vocab):
 class Batches:
     """Rows that start at a story's BOS and run on into the next story of a shuffled epoch."""
 
-    def __init__(self, encoded, length, seed):
-        self.encoded, self.length, self.random = encoded, length, random.Random(seed)
-        self.order, self.at = [], 0
+    def __init__(self, encoded, length, seed, epoch=0, at=0):
+        self.encoded, self.length, self.seed = encoded, length, seed
+        self.shuffle(epoch, at)
+
+    def shuffle(self, epoch, at):
+        self.epoch, self.at = epoch, at
+        self.order = list(range(len(self.encoded)))
+        random.Random(self.seed * 1000 + epoch).shuffle(self.order)
 
     def row(self):
         row = []
         while len(row) <= self.length:
             if self.at == len(self.order):
-                self.order = list(range(len(self.encoded)))
-                self.random.shuffle(self.order)
-                self.at = 0
+                self.shuffle(self.epoch + 1, 0)
             row += self.encoded[self.order[self.at]]
             self.at += 1
         return row[: self.length + 1]
@@ -77,8 +79,8 @@ def orthogonal(g):
 
 
 class Muon(torch.optim.Optimizer):
-    def __init__(self, params, lr, momentum=0.95):
-        super().__init__(params, dict(lr=lr, momentum=momentum))
+    def __init__(self, params, lr, decay, momentum=0.95):
+        super().__init__(params, dict(lr=lr, decay=decay, momentum=momentum))
 
     @torch.no_grad()
     def step(self):
@@ -88,13 +90,14 @@ class Muon(torch.optim.Optimizer):
                 m = state.setdefault("momentum", torch.zeros_like(p))
                 m.lerp_(p.grad, 1 - group["momentum"])
                 g = p.grad.lerp(m, group["momentum"])
+                p.mul_(1 - group["lr"] * group["decay"])
                 p.add_(orthogonal(g), alpha=-group["lr"] * max(1, p.shape[0] / p.shape[1]) ** 0.5)
 
 
-def optimizers(model):
+def optimizers(model, decay):
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and n.startswith("blocks")]
     rest = [p for n, p in model.named_parameters() if p.ndim == 1 or not n.startswith("blocks")]
-    return [Muon(matrices, lr=0.02), torch.optim.AdamW(rest, lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0)]
+    return [Muon(matrices, lr=0.02, decay=decay), torch.optim.AdamW(rest, lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
 def rate(step, done):
@@ -103,7 +106,7 @@ def rate(step, done):
 
 
 @torch.no_grad()
-def nats_per_byte(model, encoded, bytes_total):
+def nats_per_byte(model, encoded, bytes_total, loops=0):
     """Each story alone after BOS, end token counted; a story longer than the context goes on after BOS again, as in
     `reprise perplexity --split`."""
     model.eval()
@@ -111,7 +114,7 @@ def nats_per_byte(model, encoded, bytes_total):
     for ids in encoded:
         for at in range(1, len(ids), room):
             window = torch.tensor([1, *ids[at : at + room]])[None]
-            nll += F.cross_entropy(model(window[:, :-1])[0].float(), window[0, 1:], reduction="sum").item()
+            nll += F.cross_entropy(model(window[:, :-1], loops)[0].float(), window[0, 1:], reduction="sum").item()
     model.train()
     return nll / bytes_total
 
@@ -123,80 +126,112 @@ def save(path, model, opts, state):
     os.replace(part, path)
 
 
-def main():
+def arguments():
     arg = argparse.ArgumentParser(description=__doc__)
     arg.add_argument("--corpus", required=True)
     arg.add_argument("--valid", required=True)
     arg.add_argument("--out", required=True)
-    arg.add_argument("--tokens", type=float, default=15.5e6)
+    arg.add_argument("--tokens", type=float, default=20e6)
     arg.add_argument("--length", type=int, default=320)
     arg.add_argument("--batch", type=int, default=12)
-    arg.add_argument("--steps", type=int, default=0, help="stop after so many steps, for timing")
-    for field in ("vocab", "dim", "blocks", "visits", "heads", "kv_heads", "ffn"):
+    arg.add_argument("--seed", type=int, default=1)
+    arg.add_argument("--decay", type=float, default=0.0, help="weight decay of the block matrices")
+    for field in ("vocab", "dim", "heads", "kv_heads", "ffn", "loop_first", "loop_last", "loop_min", "loop_max"):
         arg.add_argument("--" + field.replace("_", "-"), type=int, default=getattr(Shape, field))
-    a = arg.parse_args()
-    out = Path(a.out)
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(1)
-    train, valid = read_stories(a.corpus), read_stories(a.valid)
-    spm = tokenizer(train, out, a.vocab)
+    arg.add_argument("--dropout", type=float, default=Shape.dropout)
+    arg.add_argument("--layer-map", type=lambda text: [int(b) for b in text.split(",")], default=Shape().layer_map,
+                     help="block of each visit: 0,0,1,1")
+    return arg.parse_args()
 
-    def encode(stories):
-        return [[1, *ids, 2] for ids in spm.encode(stories)]
 
-    encoded, encoded_valid = encode(train), encode(valid)
-    valid_bytes = sum(len(s.encode("utf-8")) for s in valid)
-    model = StoryModel(Shape(a.vocab, a.dim, a.blocks, a.visits, a.heads, a.kv_heads, a.ffn))
-    opts = optimizers(model)
-    state = dict(step=0, tokens=0, seconds=0.0, log=[])
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint)
-        model.load_state_dict(saved["model"])
-        for o, s in zip(opts, saved["opts"]):
+class Run:
+    """What a checkpoint holds, and the data."""
+
+    def __init__(self, a):
+        self.a, self.out = a, Path(a.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(a.seed)
+        train, valid = read_stories(a.corpus), read_stories(a.valid)
+        spm = tokenizer(train, self.out, a.vocab)
+        encoded, self.valid = ([[1, *ids, 2] for ids in spm.encode(stories)] for stories in (train, valid))
+        self.valid_bytes = sum(len(s.encode("utf-8")) for s in valid)
+        fields = Shape.__dataclass_fields__
+        self.model = StoryModel(Shape(**{k: v for k, v in vars(a).items() if k in fields}))
+        self.opts = optimizers(self.model, a.decay)
+        self.full = [[g["lr"] for g in o.param_groups] for o in self.opts]
+        self.state = dict(step=0, tokens=0, seconds=0.0, epoch=0, at=0, log=[])
+        self.checkpoint = self.out / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self.load()
+        self.batches = Batches(encoded, a.length, a.seed, self.state["epoch"], self.state["at"])
+        print(f"{sum(p.numel() for p in self.model.parameters()):,} parameters, {sum(map(len, encoded)):,} tokens in "
+              f"{len(train):,} stories, from step {self.state['step']}", flush=True)
+
+    def load(self):
+        saved = torch.load(self.checkpoint)
+        self.model.load_state_dict(saved["model"])
+        for o, s in zip(self.opts, saved["opts"]):
             o.load_state_dict(s)
-        state = saved["state"]
-    full = [[g["lr"] for g in o.param_groups] for o in optimizers(model)]
-    batches = Batches(encoded, a.length, seed=1 + state["step"])
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, "
-          f"{sum(map(len, encoded)):,} tokens in {len(train):,} stories, from step {state['step']}", flush=True)
-    saved_at = scored_at = began = time.time()
-    mean = None
-    while state["tokens"] < a.tokens and not (a.steps and state["step"] >= a.steps):
+        self.state = saved["state"]
+
+    def save(self):
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(dict(model=self.model.state_dict(), opts=[o.state_dict() for o in self.opts], state=self.state,
+                        shape=vars(self.model.shape)), part)
+        os.replace(part, self.checkpoint)
+
+    def step(self):
+        """One step of the optimizers; returns the loss in nats a token."""
+        a, state, shape = self.a, self.state, self.model.shape
         share = rate(state["step"], state["tokens"] / a.tokens)
-        for o, rates in zip(opts, full):
+        for o, rates in zip(self.opts, self.full):
             for group, lr in zip(o.param_groups, rates):
                 group["lr"] = lr * share
-        ids, targets = batches.next(a.batch)
+        ids, targets = self.batches.next(a.batch)
+        loops = random.Random(a.seed * 10**6 + state["step"]).randint(shape.loop_min, shape.loop_max)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = model(ids)
+            logits = self.model(ids, loops)
         loss = F.cross_entropy(logits.float().view(-1, a.vocab), targets.reshape(-1))
-        for o in opts:
+        for o in self.opts:
             o.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for o in opts:
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for o in self.opts:
             o.step()
-        now = time.time()
-        state["seconds"] += now - began
-        began = now
-        state["step"] += 1
-        state["tokens"] += ids.numel()
-        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
-        if state["step"] % 50 == 0:
-            print(f"step {state['step']} tokens {state['tokens']:,} loss {mean:.4f} rate {share:.3f} "
-                  f"{state['tokens'] / state['seconds']:.0f} tokens/s", flush=True)
-        finished = state["tokens"] >= a.tokens
-        if now - scored_at > SCORE_SECONDS or finished:
-            score = nats_per_byte(model, encoded_valid, valid_bytes)
-            state["log"].append((state["tokens"], mean, score))
-            print(f"step {state['step']} tokens {state['tokens']:,} valid {score:.4f} nats/byte", flush=True)
-            scored_at = time.time()
-        if now - saved_at > SAVE_SECONDS or finished:
-            save(checkpoint, model, opts, state)
-            saved_at = time.time()
+        state.update(step=state["step"] + 1, tokens=state["tokens"] + ids.numel(), epoch=self.batches.epoch,
+                     at=self.batches.at)
+        return loss.item()
+
+    def score(self, mean):
+        shape, state = self.model.shape, self.state
+        scores = {n: nats_per_byte(self.model, self.valid, self.valid_bytes, n)
+                  for n in range(shape.loop_min, shape.loop_max + 1)}
+        state["log"].append((state["tokens"], mean, scores))
+        text = ", ".join(f"{v:.4f}" + (f" with {k} loops" if len(scores) > 1 else "") for k, v in scores.items())
+        print(f"step {state['step']} tokens {state['tokens']:,} valid {text} nats/byte", flush=True)
+
+
+def main():
+    run = Run(arguments())
+    state, finish = run.state, run.a.tokens
+    saved_at = scored_at = time.time()
+    mean = None
+    while state["tokens"] < finish:
         began = time.time()
-    (out / "log.json").write_text(json.dumps(state))
+        loss = run.step()
+        state["seconds"] += time.time() - began
+        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
+        if state["step"] % 50 == 0:
+            print(f"step {state['step']} tokens {state['tokens']:,} loss {mean:.4f} "
+                  f"{state['tokens'] / state['seconds']:.0f} tokens/s", flush=True)
+        finished = state["tokens"] >= finish
+        if time.time() - scored_at > SCORE_SECONDS or finished:
+            run.score(mean)
+            scored_at = time.time()
+        if time.time() - saved_at > SAVE_SECONDS or finished:
+            run.save()
+            saved_at = time.time()
+    (run.out / "log.json").write_text(json.dumps(dict(state, shape=vars(run.model.shape))))
 
 
 if __name__ == "__main__":

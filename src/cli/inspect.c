@@ -14,6 +14,17 @@ static void print_type(void *user, const char *type, uint64_t bytes, uint32_t te
     l->first = false;
 }
 
+static void print_json_visit(void *user, uint32_t visit, const rp_visit_info *v) {
+    (void)user;
+    print(1, "%s%u", visit ? "," : "", v->attn);
+}
+
+static void print_visit(void *user, uint32_t visit, const rp_visit_info *v) {
+    (void)user;
+    (void)visit;
+    print(1, v->attn == v->ffn ? " %u" : " %u/%u", v->attn, v->ffn);
+}
+
 static void print_json(const rp_model *model, const rp_model_info *info, const rp_plan *plan, uint32_t context) {
     listing l = {.json = true, .first = true};
     print(1,
@@ -24,13 +35,7 @@ static void print_json(const rp_model *model, const rp_model_info *info, const r
     rp_model_types(model, &l, print_type);
     print(1, "},\"kv_bytes_per_token\":%llu,\"context\":%u,\"context_trained\":%u,\"layer_map\":[",
           (unsigned long long)plan->kv_per_token, context, info->context_trained);
-    for (uint32_t i = 0; i < info->visits; i++) {
-        uint32_t attn, ffn;
-        int32_t slot;
-        bool writes;
-        rp_model_visit(model, i, &attn, &ffn, &slot, &writes);
-        print(1, "%s%u", i ? "," : "", attn);
-    }
+    rp_model_program(model, &(rp_program_options){0}, NULL, print_json_visit, &(rp_error){0});
     print(1,
           "],\"plan\":{\"weights\":%llu,\"kv\":%llu,\"scratch\":%llu,\"vocabulary\":%llu,\"adapters\":%llu,"
           "\"total\":%llu,\"isa\":\"%s\"}}\n",
@@ -39,26 +44,17 @@ static void print_json(const rp_model *model, const rp_model_info *info, const r
           isa_name(plan->isa));
 }
 
-static void print_program(const rp_model *model, const rp_model_info *info) {
-    print(1, "program       ");
-    for (uint32_t i = 0; i < info->visits; i++) {
-        uint32_t attn, ffn;
-        int32_t slot;
-        bool writes;
-        rp_model_visit(model, i, &attn, &ffn, &slot, &writes);
-        print(1, attn == ffn ? " %u" : " %u/%u", attn, ffn);
-    }
-    print(1, "\n");
-}
-
 static void print_text(const rp_model *model, const rp_model_info *info, const rp_plan *plan, uint32_t context) {
     listing l = {0};
     print(1, "architecture   %s\n", info->architecture);
     print(1, "shape          %u wide, FFN %u, %u query and %u key/value heads of %u, vocabulary %u\n", info->dim,
           info->ffn_dim, info->heads, info->kv_heads, info->head_dim, info->vocab);
     print(1, "blocks         %u stored, %u visits, %u KV slots\n", info->blocks, info->visits, info->kv_slots);
-    if (info->visits != info->blocks)
-        print_program(model, info);
+    if (info->visits != info->blocks) {
+        print(1, "program       ");
+        rp_model_program(model, &(rp_program_options){0}, NULL, print_visit, &(rp_error){0});
+        print(1, "\n");
+    }
     print(1, "parameters     %llu stored, %llu effective\n", (unsigned long long)info->parameters_stored,
           (unsigned long long)info->parameters_effective);
     print(1, "file           %llu bytes\n", (unsigned long long)info->file_bytes);

@@ -78,20 +78,22 @@ static void exercise_type(void *user, const char *type, uint64_t bytes, uint32_t
     *(uint64_t *)user += bytes + strlen(type);
 }
 
+static void exercise_visit(void *user, uint32_t visit, const rp_visit_info *v) {
+    const rp_model_info *info = user;
+    if (visit >= info->visits || v->attn >= info->blocks || v->ffn >= info->blocks ||
+        v->slot >= (int32_t)info->kv_slots)
+        abort();
+}
+
 /* Facts: nothing here may fail or read out of bounds for a model whose header was accepted. */
 static void exercise_facts(const rp_model *model) {
     rp_model_info info;
     rp_model_get_info(model, &info);
     uint64_t types = 0;
     rp_model_types(model, &types, exercise_type);
-    for (uint32_t visit = 0; visit < info.visits; visit++) {
-        uint32_t attn = 0, ffn = 0;
-        int32_t slot = 0;
-        bool writes = false;
-        rp_model_visit(model, visit, &attn, &ffn, &slot, &writes);
-        if (attn >= info.blocks || ffn >= info.blocks || slot >= (int32_t)info.kv_slots)
-            abort();
-    }
+    rp_error err;
+    if (rp_model_program(model, &(rp_program_options){0}, &info, exercise_visit, &err) != RP_OK)
+        abort();
     for (int32_t id = -1; id <= (int32_t)info.vocab && id < 1000; id++) {
         size_t size = 0;
         rp_token_bytes(model, id, &size);
