@@ -27,7 +27,7 @@ rp_status rp_hf_add(rp_hf *hf, const rp_safetensor *from, const char *ours, uint
     t->vector = vector;
     t->rows = vector ? 1 : rows;
     t->columns = vector ? rows : columns;
-    t->type = from->type;
+    t->type = vector ? RP_F32 : from->type; /* llama.cpp adds vectors of no other type */
     t->file = from->file;
     t->offset = from->offset;
     t->source_type = from->type;

@@ -11,7 +11,7 @@
  * `vocab` is the model's vocab_size, 1 to 2^24: shorter vocabularies are filled with unused tokens ("[PAD123]"), longer ones
  * are an error, but for added tokens beyond it, which are left out. Existing tokenizer keys are replaced; after an error
  * some are missing. What the engine would cut or merge differently is RP_ERR_UNSUPPORTED. Memory while it reads: the file,
- * and for a tokenizer.json some six times its size. */
+ * and for a tokenizer.json some seven times its size. */
 rp_status rp_vocabulary_from_folder(rp_keys *keys, const rp_files *files, rp_memory *memory, uint32_t vocab,
                                     rp_error *err);
 /* The same from one file's bytes: a GGUF (its tokenizer keys are copied), a tokenizer.json, a tokenizer.model or

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GGUF_BUILD_CAPACITY = 65536, GGUF_BUILD_TENSORS = 64, GGUF_BUILD_ALIGNMENT = 32 };
+enum { GGUF_BUILD_CAPACITY = 1 << 17, GGUF_BUILD_TENSORS = 192, GGUF_BUILD_ALIGNMENT = 32 };
 
 typedef struct gguf_build {
     uint8_t bytes[GGUF_BUILD_CAPACITY];
@@ -97,7 +97,7 @@ static inline void gguf_build_finish(gguf_build *build) {
     while (build->size % GGUF_BUILD_ALIGNMENT)
         gguf_build_raw(build, "", 1);
     build->header_bytes = build->size;
-    uint64_t last = build->tensor_bytes[build->tensors - 1];
+    uint64_t last = build->tensors ? build->tensor_bytes[build->tensors - 1] : 0;
     uint64_t padded = (last + GGUF_BUILD_ALIGNMENT - 1) / GGUF_BUILD_ALIGNMENT * GGUF_BUILD_ALIGNMENT;
     uint64_t bytes = build->data_bytes - padded + last;
     for (uint64_t i = 0; i < bytes; i++)

@@ -311,15 +311,21 @@ TEST(matmul_of_a_part) {
 
 /* ---- Attention ----------------------------------------------------------------------------------------- */
 
+static void run_mix(const rp_kernels *k, bool nibbles, const rp_mix *job) {
+    (nibbles ? k->mix_q4_0 : k->mix_q8_0)(job);
+}
+
 /* Tiles of any bytes: also scales that are infinite or no number, which a saved state may hold. */
-static void try_mix(size_t tiles, size_t queries, act_fill fill, bool any_bytes) {
-    uint8_t *strip = buffer(tiles * RP_MIX_TILE_BYTES);
-    for (size_t i = 0; i < tiles * RP_MIX_TILE_BYTES; i++)
+static void try_mix(bool nibbles, size_t tiles, size_t queries, act_fill fill, bool any_bytes) {
+    const char *name = nibbles ? "mix_q4_0" : "mix_q8_0";
+    size_t tile_bytes = nibbles ? RP_MIX_Q4_TILE_BYTES : RP_MIX_TILE_BYTES;
+    uint8_t *strip = buffer(tiles * tile_bytes);
+    for (size_t i = 0; i < tiles * tile_bytes; i++)
         strip[i] = (uint8_t)test_random();
     for (size_t i = 0; i < tiles && !any_bytes; i++)
         for (size_t p = 0; p < RP_TILE; p++) {
             uint16_t d = rp_f32_to_f16(test_random_float());
-            memcpy(strip + i * RP_MIX_TILE_BYTES + 2 * p, &d, sizeof d);
+            memcpy(strip + i * tile_bytes + 2 * p, &d, sizeof d);
         }
     rp_mix job = {.strip = strip, .tiles = tiles, .queries = queries};
     job.weight_stride = tiles * RP_TILE + random_below(6);
@@ -331,25 +337,59 @@ static void try_mix(size_t tiles, size_t queries, act_fill fill, bool any_bytes)
     job.weights = weights;
     size_t n = queries * job.stride;
     float *want = job.out = floats(n);
-    reference->mix_q8_0(&job);
+    run_mix(reference, nibbles, &job);
     for (size_t query = 0; query < queries; query++)
-        check_poison(want + query * job.stride + RP_TILE, want + (query + 1) * job.stride, "reference mix_q8_0");
+        check_poison(want + query * job.stride + RP_TILE, want + (query + 1) * job.stride, name);
     for (size_t i = 0; i < table_count; i++) {
         float *is = job.out = floats(n);
-        tables[i]->mix_q8_0(&job);
-        check_same_floats(is, want, n, "mix_q8_0", tables[i]->name);
+        run_mix(tables[i], nibbles, &job);
+        check_same_floats(is, want, n, name, tables[i]->name);
     }
     add_to_hash(want, n);
     release_buffers();
 }
 
-TEST(mix) {
+static void try_mixes(bool nibbles) {
     start_case();
     for (size_t tiles = 1; tiles <= 5; tiles++)
         for (size_t queries = 1; queries <= 9; queries++)
             for (int fill = 0; fill < ACT_FILLS; fill++)
-                try_mix(tiles, queries, (act_fill)fill, random_below(2));
+                try_mix(nibbles, tiles, queries, (act_fill)fill, random_below(2));
+}
+
+TEST(mix_q8_0) {
+    try_mixes(false);
     check_hash(0x2b5c892633534768);
+}
+
+TEST(mix_q4_0) {
+    try_mixes(true);
+    check_hash(0xf9b4d39f6db8e1d2);
+}
+
+/* Every nibble in every place is what the layout says, in floats that a child could sum: the hash above only knows that the tables
+ * agree with each other. */
+TEST(mix_q4_0_reads_each_nibble) {
+    start_case();
+    for (size_t at = 0; at < RP_TILE * RP_TILE; at++) {
+        size_t position = at / RP_TILE, column = at % RP_TILE;
+        uint8_t tile[RP_MIX_Q4_TILE_BYTES];
+        float weights[RP_TILE] = {0}, out[RP_TILE];
+        unsigned code = (unsigned)(at + at / 16) % 16;
+        memset(tile, RP_MIX_Q4_ZERO * 0x11, sizeof tile);
+        for (size_t p = 0; p < RP_TILE; p++)
+            rp_store_u16(tile + 2 * p, 0x3c00); /* 1 */
+        weights[position] = 32767.0f;
+        uint8_t *byte = tile + rp_mix_q4_place(position, column);
+        *byte = (uint8_t)((*byte & 0xf0 >> rp_mix_q4_shift(column)) | code << rp_mix_q4_shift(column));
+        for (size_t i = 0; i <= table_count; i++) {
+            (i ? tables[i - 1] : reference)
+                ->mix_q4_0(&(rp_mix){
+                    .strip = tile, .tiles = 1, .weights = weights, .queries = 1, .out = out, .stride = RP_TILE});
+            for (size_t c = 0; c < RP_TILE; c++)
+                CHECK(out[c] == (c == column ? 32767.0f * ((float)code - RP_MIX_Q4_ZERO) : 0.0f));
+        }
+    }
 }
 
 /* What the other cases compared with the reference. */
@@ -360,7 +400,8 @@ TEST(tables) {
     for (size_t i = 0; i < table_count; i++) {
         const rp_kernels *k = tables[i];
         CHECK(rp_kernels_for(k->isa) == k && k->name[0] && k->isa != RP_ISA_SCALAR);
-        CHECK(k->quantize && k->rms_norm && k->add && k->silu_mul && k->gelu_mul && k->softmax && k->mix_q8_0);
+        CHECK(k->quantize && k->rms_norm && k->add && k->silu_mul && k->gelu_mul && k->softmax);
+        CHECK(k->mix_q8_0 && k->mix_q4_0);
         for (int type = 0; type < RP_TYPES; type++)
             CHECK(k->matmul[type]);
         test_print("compared %s\n", k->name);
@@ -376,4 +417,5 @@ TEST(check_of_a_build) {
         CHECK(rp_kernels_check(tables[i]) == RP_KERNELS_CHECK);
 }
 
-TEST_MAIN(check_of_a_build, tables, quantize, matmul, matmul_of_a_part, vectors, mix)
+TEST_MAIN(check_of_a_build, tables, quantize, matmul, matmul_of_a_part, vectors, mix_q8_0, mix_q4_0,
+          mix_q4_0_reads_each_nibble)

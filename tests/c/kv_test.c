@@ -33,14 +33,27 @@ static float value_at(const rp_kv *kv, size_t slot, size_t head, size_t position
         float d = rp_f16_to_f32(rp_load_u16(tile + 2 * (position % 32)));
         return d * (float)(int8_t)tile[rp_mix_place(position % 32, column % 32)];
     }
+    if (kv->type == RP_KV_Q8_Q4) {
+        const uint8_t *tile =
+            values + column / 32 * rp_kv_value_stride(kv) + position / 32 * (size_t)RP_MIX_Q4_TILE_BYTES;
+        float d = rp_f16_to_f32(rp_load_u16(tile + 2 * (position % 32)));
+        int nibble = tile[rp_mix_q4_place(position % 32, column % 32)] >> rp_mix_q4_shift(column % 32) & 15;
+        return d * (float)(nibble - RP_MIX_Q4_ZERO);
+    }
     size_t size = kv->type == RP_KV_F32 ? 4 : 2;
     const uint8_t *p = values + column / 8 * rp_kv_value_stride(kv) + (position * 8 + column % 8) * size;
     return size == 4 ? rp_f32_from_bits(rp_load_u32(p)) : rp_f16_to_f32(rp_load_u16(p));
 }
 
-static bool is_near(float is, float want, rp_kv_type type) {
-    float error = is < want ? want - is : is - want;
-    return error <= (type == RP_KV_F32 ? 0.0f : type == RP_KV_F16 ? 0.002f : 0.02f);
+static bool is_within(float is, float want, float most) {
+    return (is < want ? want - is : is - want) <= most;
+}
+
+/* Of numbers within 1. A 4-bit value is half a step of 1/8 away, and a whole one where code 8 would be wanted. */
+static bool is_near(float is, float want, rp_kv_type type, bool is_value) {
+    if (is_value && type == RP_KV_Q8_Q4)
+        return is_within(is, want, is_within(want, 0, 0.93f) ? 0.063f : 0.126f);
+    return is_within(is, want, type == RP_KV_F32 ? 0.0f : type == RP_KV_F16 ? 0.002f : 0.02f);
 }
 
 static float sample(size_t slot, size_t head, size_t position, size_t column) {
@@ -48,7 +61,7 @@ static float sample(size_t slot, size_t head, size_t position, size_t column) {
 }
 
 TEST(what_is_stored_is_where_kernels_look) {
-    for (int type = RP_KV_F16; type <= RP_KV_Q8_0; type++) {
+    for (int type = RP_KV_F16; type <= RP_KV_Q8_Q4; type++) {
         rp_kv kv = make_kv((rp_kv_type)type);
         float x[HEAD_DIM], key[64];
         for (size_t i = 0; i < SLOTS * HEADS * POSITIONS; i++) {
@@ -63,8 +76,8 @@ TEST(what_is_stored_is_where_kernels_look) {
             rp_unpack_row(rp_kv_matrix_type(&kv), kv.width, rp_kv_keys(&kv, slot, head), p, key);
             for (size_t c = 0; c < kv.width; c++) {
                 float want = c < HEAD_DIM ? sample(slot, head, p, c) : 0.0f;
-                CHECK(is_near(key[c], want, kv.type));
-                CHECK(is_near(value_at(&kv, slot, head, p, c), want, kv.type));
+                CHECK(is_near(key[c], want, kv.type, false));
+                CHECK(is_near(value_at(&kv, slot, head, p, c), want, kv.type, true));
             }
         }
         free(kv.bytes);
@@ -73,7 +86,7 @@ TEST(what_is_stored_is_where_kernels_look) {
 
 TEST(values_are_finite) {
     static const float wild[] = {__builtin_inff(), -__builtin_inff(), 3e38f, -3e38f, 1e-40f, 70000.0f};
-    for (int type = RP_KV_F16; type <= RP_KV_Q8_0; type++)
+    for (int type = RP_KV_F16; type <= RP_KV_Q8_Q4; type++)
         for (size_t turn = 0; turn <= RP_COUNT(wild); turn++) {
             rp_kv kv = make_kv((rp_kv_type)type);
             float x[HEAD_DIM];
@@ -88,9 +101,50 @@ TEST(values_are_finite) {
         }
 }
 
+/* As after a rewind. */
+TEST(what_is_stored_again_replaces) {
+    for (int type = RP_KV_F16; type <= RP_KV_Q8_Q4; type++) {
+        rp_kv kv = make_kv((rp_kv_type)type), fresh = make_kv((rp_kv_type)type);
+        float x[HEAD_DIM];
+        for (size_t turn = 0; turn < 2; turn++)
+            for (size_t p = turn * 7; p < POSITIONS; p++) {
+                for (size_t c = 0; c < HEAD_DIM; c++)
+                    x[c] = sample(turn * (p != 9), 0, p, c);
+                rp_kv_store_value(&kv, 0, 0, p, x);
+                if (turn == 1 || p < 7)
+                    rp_kv_store_value(&fresh, 0, 0, p, x);
+            }
+        for (size_t i = 0; i < POSITIONS * HEAD_DIM; i++)
+            CHECK(value_at(&kv, 0, 0, i / HEAD_DIM, i % HEAD_DIM) ==
+                  value_at(&fresh, 0, 0, i / HEAD_DIM, i % HEAD_DIM));
+        free(kv.bytes);
+        free(fresh.bytes);
+    }
+}
+
+/* ggml's block_q4_0 of a row whose largest is 2: -8 is that one, in steps of -1/4. */
+TEST(values_in_4_bits) {
+    static const float x[HEAD_DIM] = {0.5f, 2.0f, -1.9f, -0.1f, 0.13f, -1.75f, 0.9f, 0.0f};
+    static const float want[HEAD_DIM] = {0.5f, 2.0f, -1.75f, 0.0f, 0.25f, -1.75f, 1.0f, 0.0f};
+    rp_kv kv = make_kv(RP_KV_Q8_Q4);
+    rp_kv_store_value(&kv, 0, 0, 0, x);
+    for (size_t c = 0; c < kv.width; c++)
+        CHECK(value_at(&kv, 0, 0, 0, c) == (c < HEAD_DIM ? want[c] : 0.0f));
+    free(kv.bytes);
+}
+
+/* What the README promises: a head of 64 is 68 bytes of keys and 36 of values. */
+TEST(bytes_of_a_position) {
+    for (int type = RP_KV_F16; type <= RP_KV_Q8_Q4; type++) {
+        static const uint64_t want[] = {256, 512, 136, 104};
+        rp_kv kv = {.type = (rp_kv_type)type, .head_dim = 64, .width = 64, .positions = 32, .heads = 1, .slots = 1};
+        CHECK_INT(rp_kv_bytes_per_position(&kv), want[type]);
+    }
+}
+
 /* Positions up to any length are in the strips' bytes, and strips do not overlap. */
 TEST(strips_hold_all_of_it) {
-    for (int type = RP_KV_F16; type <= RP_KV_Q8_0; type++) {
+    for (int type = RP_KV_F16; type <= RP_KV_Q8_Q4; type++) {
         rp_kv kv = make_kv((rp_kv_type)type);
         size_t whole = 0, bytes, none;
         const uint8_t *end = kv.bytes;
@@ -109,4 +163,5 @@ TEST(strips_hold_all_of_it) {
     }
 }
 
-TEST_MAIN(what_is_stored_is_where_kernels_look, values_are_finite, strips_hold_all_of_it)
+TEST_MAIN(what_is_stored_is_where_kernels_look, what_is_stored_again_replaces, values_in_4_bits, bytes_of_a_position,
+          values_are_finite, strips_hold_all_of_it)

@@ -101,7 +101,7 @@ static void close_model(fixture *f) {
 
 TEST(splits_agree) {
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
-        for (int kv = 0; kv < 3; kv++) {
+        for (int kv = RP_KV_F16; kv <= RP_KV_Q8_Q4; kv++) {
             fixture f;
             REQUIRE(open_model(&f, isas[i], 0));
             uint64_t whole = feed_in_steps(&f, (rp_kv_type)kv, 32, IDS);
@@ -114,7 +114,7 @@ TEST(splits_agree) {
 }
 
 TEST(tables_agree) {
-    for (int kv = 0; kv < 3; kv++) {
+    for (int kv = RP_KV_F16; kv <= RP_KV_Q8_Q4; kv++) {
         uint64_t hashes[sizeof isas / sizeof *isas];
         for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
             fixture f;
@@ -133,7 +133,7 @@ TEST(tables_agree) {
 TEST(rewind_and_refeed_agree) {
     fixture f;
     REQUIRE(open_model(&f, RP_ISA_BEST, 0));
-    for (int kv = 0; kv < 3; kv++) {
+    for (int kv = RP_KV_F16; kv <= RP_KV_Q8_Q4; kv++) {
         rp_session *session = open_session(&f, (rp_kv_type)kv, 4, CONTEXT);
         REQUIRE(session);
         int32_t other[6] = {5, 4, 3, 2, 1, 0};
@@ -258,7 +258,7 @@ TEST(every_position_shows_the_logits_of_its_own) {
 /* Prefixes of different lengths, then one id each at a time: by themselves and together, one joining late. */
 TEST(together_is_as_alone) {
     enum { MANY = 11 };
-    for (int kv = RP_KV_F16; kv <= RP_KV_Q8_0; kv++) {
+    for (int kv = RP_KV_F16; kv <= RP_KV_Q8_Q4; kv++) {
         fixture f;
         CHECK(open_model(&f, RP_ISA_BEST, 0));
         rp_session *alone[MANY], *together[MANY];
@@ -267,7 +267,7 @@ TEST(together_is_as_alone) {
         for (size_t i = 0; i < MANY; i++) {
             /* One of a longer context, and long itself, goes with none; one of another KV type neither. */
             uint32_t context = i == 5 ? 4 * CONTEXT : CONTEXT;
-            rp_kv_type type = i == 7 ? (rp_kv_type)((kv + 1) % 3) : (rp_kv_type)kv;
+            rp_kv_type type = i == 7 ? (rp_kv_type)((kv + 1) % 4) : (rp_kv_type)kv;
             alone[i] = open_session(&f, type, 16, context);
             together[i] = open_session(&f, type, 16, context);
             for (size_t more = 0; i == 5 && more < 4; more++) {

@@ -1,0 +1,110 @@
+// The converter and bad input: a named error that says what is wrong, and nothing left behind, neither a half file nor a harmed input.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFamilies } from '../golden/families.js';
+import { json, run } from './lib/cli.js';
+import { made, sha256 } from './lib/golden.js';
+import { failure, lastLogits } from './lib/logits.js';
+import { STORIES } from './lib/model.js';
+
+const TARGETS = ['native', 'asan', 'simd128'];
+const base = made('convert-errors'), sources = `${base}/families`, out = `${base}/out`;
+rmSync(base, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+writeFamilies(sources);
+
+/** A family's folder with something changed. */
+function broken(family, change) {
+  const folder = `${base}/broken`;
+  rmSync(folder, { recursive: true, force: true });
+  cpSync(`${sources}/${family}`, folder, { recursive: true });
+  change(folder);
+  return folder;
+}
+
+const config = (folder, change) => {
+  const value = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'));
+  change(value);
+  writeFileSync(`${folder}/config.json`, JSON.stringify(value));
+};
+const set = (values) => (folder) => config(folder, (c) => Object.assign(c, values));
+
+// A family, what is done to its folder, the error's code, what it mentions.
+const BAD_FOLDERS = [
+  ['a shard that is missing', 'ouro', (f) => rmSync(`${f}/model-00002-of-00002.safetensors`), 'RP_ERR_IO|RP_ERR_FORMAT', /model-00002-of-00002/],
+  ['pickled weights', 'llama', (f) => { rmSync(`${f}/model.safetensors`); writeFileSync(`${f}/pytorch_model.bin`, 'PK'); }, 'RP_ERR_UNSUPPORTED', /pickle/],
+  ['no weights', 'llama', (f) => rmSync(`${f}/model.safetensors`), 'RP_ERR_IO|RP_ERR_FORMAT', /safetensors/],
+  ['no config', 'llama', (f) => rmSync(`${f}/config.json`), 'RP_ERR_IO|RP_ERR_FORMAT', /config\.json/],
+  ['a config that is no JSON', 'llama', (f) => writeFileSync(`${f}/config.json`, '{"a": 1,}'), 'RP_ERR_FORMAT', /config\.json: line 1/],
+  ['no vocabulary', 'llama', (f) => rmSync(`${f}/tokenizer.json`), 'RP_ERR_IO|RP_ERR_FORMAT', /tokenizer/],
+  ['truncated weights', 'llama', (f) => writeFileSync(`${f}/model.safetensors`, readFileSync(`${f}/model.safetensors`).subarray(0, -100)), 'RP_ERR_FORMAT', /model\.safetensors|norm|weight/],
+  ['another width', 'llama', set({ hidden_size: 80, head_dim: 16 }), 'RP_ERR_FORMAT', /embed_tokens.*288, 64.*288, 80/],
+  ['more layers', 'llama', set({ num_hidden_layers: 4 }), 'RP_ERR_FORMAT', /layers\.3.*missing/],
+  ['fewer layers', 'llama', set({ num_hidden_layers: 2 }), 'RP_ERR_UNSUPPORTED', /layers\.2/],
+  ['another family', 'llama', set({ model_type: 'bert' }), 'RP_ERR_UNSUPPORTED', /model_type is bert/],
+  ['another activation', 'llama', set({ hidden_act: 'relu' }), 'RP_ERR_UNSUPPORTED', /hidden_act/],
+  ['heads that do not divide', 'llama', set({ num_key_value_heads: 3 }), 'RP_ERR_FORMAT', /heads/],
+  ['a head that is missing', 'llama', (f) => config(f, (c) => { c.tie_word_embeddings = false; c.num_hidden_layers = 3; c.vocab_size = 287; }), 'RP_ERR_FORMAT', /embed_tokens/],
+  ['a scaling of RoPE that is not done', 'llama', set({ rope_scaling: { rope_type: 'yarn', factor: 2 } }), 'RP_ERR_UNSUPPORTED', /yarn/],
+  ['loops beyond all bounds', 'ouro', set({ total_ut_steps: 4000000000 }), 'RP_ERR_FORMAT', /num_loops/],
+  ['a tied head that differs', 'llama', set({ tie_word_embeddings: true }), 'RP_ERR_FORMAT', /lm_head.*tied/],
+];
+
+for (const [what, family, change, codes, mention] of BAD_FOLDERS)
+  test(`refused: ${what}`, async () => {
+    const folder = broken(family, change);
+    for (const target of TARGETS) {
+      const { code, message } = await failure(target, ['convert', folder, '-o', `${out}/bad.gguf`]);
+      assert.match(code, new RegExp(`^(${codes})$`), message);
+      assert.match(message, mention);
+      assert.equal(readdirSync(out), [], 'nothing is left behind');
+    }
+  });
+
+test('the input is never the output', async () => {
+  const copy = `${base}/copy.gguf`;
+  cpSync(STORIES, copy);
+  for (const name of [copy, `${base}/../convert-errors/copy.gguf`]) {
+    const { message } = await failure('native', ['convert', copy, '-o', name, '--type', 'f16']);
+    assert.match(message, /is the input/);
+  }
+  assert.is(sha256(readFileSync(copy)), sha256(readFileSync(STORIES)));
+});
+
+test('an output that was there stays when something fails', async () => {
+  const before = `${base}/before.gguf`;
+  writeFileSync(before, 'precious');
+  await failure('native', ['convert', broken('llama', set({ hidden_size: 80 })), '-o', before]);
+  assert.is(readFileSync(before, 'utf8'), 'precious');
+  await json('native', ['convert', STORIES, '-o', before, '--json']);
+  assert.equal((await lastLogits('native', before, [1, 2, 3])).hash, (await lastLogits('native', STORIES, [1, 2, 3])).hash);
+});
+
+test('a full disk', async () => {
+  const { code, stderr } = await run('native', ['convert', STORIES, '-o', '/dev/full']);
+  assert.is(code, 1);
+  assert.match(stderr, /^reprise: RP_ERR_IO: /);
+});
+
+test('a weight that is not a number is named', async () => {
+  const folder = broken('llama', (f) => {
+    const bytes = readFileSync(`${f}/model.safetensors`);
+    const first = 8 + Number(bytes.readBigUInt64LE());
+    bytes.fill(0xff, first, first + 4);
+    writeFileSync(`${f}/model.safetensors`, bytes);
+  });
+  const { code, message } = await failure('native', ['convert', folder, '-o', `${out}/bad.gguf`, '--type', 'q8_0']);
+  assert.is(code, 'RP_ERR_FORMAT');
+  assert.match(message, /not a number/);
+  assert.equal(readdirSync(out), []);
+});
+
+test('wrong usage', async () => {
+  assert.match((await failure('native', ['convert', STORIES])).message, /-o OUT/);
+  assert.match((await failure('native', ['convert', STORIES, '-o', `${out}/x.gguf`, '--layers', '0-99'])).message, /layers/);
+  assert.is((await run('native', ['convert', STORIES, '-o', `${out}/x.gguf`, '--type', 'q3'])).code, 2);
+  assert.equal(readdirSync(out), []);
+});
+
+test.run();

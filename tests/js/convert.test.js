@@ -1,0 +1,81 @@
+// The converter on every weight-sharing family: a Hugging Face folder becomes a file whose logits are PyTorch's (tests/golden/families.json,
+// made by families.py); its unrolled twin gives the same bits, and so does what --dedup makes of that.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { writeFamilies } from '../golden/families.js';
+import { json, run } from './lib/cli.js';
+import { golden, made, sha256 } from './lib/golden.js';
+
+const TARGETS = ['native', 'scalar', 'simd128'];
+const KV_TYPES = ['f32', 'f16', 'q8_0', 'q8_q4'];
+const MEAN = 5e-5, LARGEST = 2e-4; // of logits that spread over some 10, everything in F32; raven, three times deep, is the worst with 8.3e-5
+
+const references = golden('families');
+const folder = (name) => made(`families/${name}`);
+const file = (name) => made(`families/${name}.gguf`);
+mkdirSync(made('families'), { recursive: true });
+writeFamilies(made('families'));
+
+const convert = (target, from, to, ...options) => json(target, ['convert', from, '-o', to, '--json', ...options], {});
+
+async function logits(target, model, ids, options = []) {
+  const { text, stderr, code } = await run(target, ['logits', model, '--ids', ids.join(','), '--top', '288', '--each', ...options]);
+  assert.is(code, 0, stderr);
+  return text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+}
+
+const hashes = async (...args) => (await logits(...args)).map(({ hash }) => hash).join();
+
+function compare(name, lines, wanted) {
+  for (const [position, values] of Object.entries(wanted)) {
+    const ours = [];
+    for (const { id, logit } of lines[position].top) ours[id] = logit;
+    const apart = values.map((value, id) => Math.abs(value - ours[id]));
+    const mean = apart.reduce((sum, x) => sum + x) / apart.length, largest = Math.max(...apart);
+    assert.ok(mean <= MEAN && largest <= LARGEST, `${name} at ${position}: mean ${mean}, largest ${largest}`);
+  }
+}
+
+const RUN_OPTIONS = { default: () => [], loops: (n) => ['--depth', n], exit: (x) => ['--exit-threshold', x] };
+
+for (const [name, reference] of Object.entries(references)) {
+  test(`${name}: the folder is the one the goldens were made from`, () => {
+    const files = Object.fromEntries(readdirSync(folder(name)).sort().map((f) => [f, sha256(readFileSync(`${folder(name)}/${f}`))]));
+    assert.equal(files, Object.fromEntries(Object.entries(reference.files).sort()));
+  });
+
+  test(`${name}: logits are PyTorch's`, async () => {
+    await convert('native', folder(name), file(name));
+    for (const [run, { logits: wanted }] of Object.entries(reference.runs)) {
+      const [kind, value] = run.split('-');
+      compare(`${name} ${run}`, await logits('native', file(name), reference.ids, ['--kv', 'f32', ...RUN_OPTIONS[kind](value)]), wanted);
+    }
+  });
+
+  test(`${name}: WebAssembly writes the same bytes`, async () => {
+    await convert('simd128', folder(name), file(`${name}-wasm`));
+    assert.is(sha256(readFileSync(file(`${name}-wasm`))), sha256(readFileSync(file(name))));
+  });
+
+  test(`${name}: its unrolled twin gives the same bits with every KV type`, async () => {
+    const { visits } = await convert('native', file(name), file(`${name}-unrolled`), '--unroll');
+    const info = await json('native', ['inspect', file(`${name}-unrolled`), '--json']);
+    assert.is(info.blocks, visits);
+    for (const kv of KV_TYPES)
+      for (const target of kv === 'f32' ? TARGETS : ['native'])
+        assert.is(await hashes(target, file(name), reference.ids, ['--kv', kv]),
+          await hashes(target, file(`${name}-unrolled`), reference.ids, ['--kv', kv]), `${kv} ${target}`);
+  });
+
+  test(`${name}: --dedup of the unrolled twin gives back program and tensor bytes`, async () => {
+    await convert('native', file(`${name}-unrolled`), file(`${name}-again`), '--dedup');
+    const was = await json('native', ['inspect', file(name), '--json']), is = await json('native', ['inspect', file(`${name}-again`), '--json']);
+    assert.is(is.blocks, was.blocks);
+    assert.equal(is.program, was.program);
+    assert.equal(is.bytes_by_type, was.bytes_by_type);
+    assert.is(await hashes('native', file(`${name}-again`), reference.ids), await hashes('native', file(name), reference.ids));
+  });
+}
+
+test.run();
