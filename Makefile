@@ -41,9 +41,9 @@ WASM_LINK := -O3 --no-entry -Wl,--stack-first -sSTANDALONE_WASM -sALLOW_MEMORY_G
 # The SIMD kernels are written for WebAssembly; natively they go through SIMDe, which wants SSE4 on x86-64.
 SIMD_NATIVE := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
 
-PAGE := $(wildcard src/wasm*.c) # what a page calls
-ENGINE := $(filter-out $(PAGE),$(wildcard src/*.c src/kernels/*.c))
-CONVERT := $(wildcard src/convert/*.c) # other formats into GGUF; in the terminal program, and in a module of its own in pages
+PAGE := $(filter-out src/wasm_convert.c,$(wildcard src/wasm*.c)) # what a page calls
+ENGINE := $(filter-out $(PAGE) src/wasm_convert.c,$(wildcard src/*.c src/kernels/*.c))
+CONVERT := $(wildcard src/convert/*.c) # other formats into GGUF; in the terminal program, and in pages a module of its own: src/wasm_convert.c
 CLI := $(wildcard src/cli/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c))
 # Tests whose first line says where else they run than natively.
@@ -82,7 +82,7 @@ run: wasm $(filter $(SMOLLM2),$(model)) ## stream a story from MODEL=file.gguf o
 .PHONY: native asan wasm
 native: build/native/reprise ## the terminal program for this machine
 asan: build/asan/reprise ## the same under AddressSanitizer and UBSan
-wasm: $(WASM:%=js/wasm/reprise-%.wasm) $(patsubst %,js/wasm/page-%.wasm,$(WASM) $(THREADS)) js/lazy/.done ## the WebAssembly builds
+wasm: $(WASM:%=js/wasm/reprise-%.wasm) $(patsubst %,js/wasm/page-%.wasm,$(WASM) $(THREADS)) js/wasm/convert.wasm js/lazy/.done ## the WebAssembly builds
 
 .PHONY: serve single site screenshots
 PORT := 8000
@@ -106,7 +106,7 @@ format: | tools-check
 	@clang-format-19 --dry-run -Werror $(FORMATTED)
 style: | tools-check ## format the C sources in place
 	@clang-format-19 -i $(FORMATTED)
-lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(PAGE) $(CONVERT) $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
+lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(PAGE) $(CONVERT) src/wasm_convert.c $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
 types: tests/node_modules/.package-lock.json
 	@tests/node_modules/.bin/tsc -p tests
 
@@ -132,22 +132,27 @@ bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm tests
 models: $(SMOLLM2) ## fetch SmolLM2-135M-Instruct into build/models/
 
 .PHONY: goldens
-goldens: native tests/node_modules/.package-lock.json ## make the expected results again, with llama.cpp
+goldens: native tools-training tests/node_modules/.package-lock.json ## make the expected results again, with llama.cpp and PyTorch
 	@node tests/golden/make.js
+	@node tests/golden/families.js build/tests/families
+	@/usr/bin/python3 tests/golden/families.py build/tests/families tests/golden/families.json
 
-.PHONY: stories
-stories: ## train models/stories.gguf again: CORPUS=train.txt VALID=valid.txt
-	@models/train/run.sh "$(CORPUS)" "$(VALID)"
+.PHONY: stories compare
+stories: native tools-training ## train models/stories.gguf again: CORPUS=train.txt VALID=valid.txt
+	@models/train/run.sh "$(CORPUS)" "$(VALID)" stories
+compare: native tools-training ## train the models of the comparison, for a day or so; RUNS="large-row small-one" picks
+	@models/train/run.sh "$(CORPUS)" "$(VALID)" $(RUNS)
+	@node models/train/report.js "$(VALID)"
 
 .PHONY: clean
 clean: ## remove what was built here
 	@rm -rf build js/wasm js/lazy
 
 # Tools. Asked for on every run (milliseconds), so that a fresh machine never meets a stale stamp.
-.PHONY: tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures
+.PHONY: tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures tools-training
 tools-%:
 	@src/toolchain.sh $*
-tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures:
+tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures tools-training:
 	@src/toolchain.sh $(@:tools-%=%)
 
 # Programs.
@@ -169,6 +174,11 @@ $(foreach v,$(WASM) $(THREADS),$(eval js/wasm/page-$v.wasm: $(call page,$v)))
 js/wasm/page-%.wasm:
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(EMCC) $(FLAGS_$*) $(PAGE_LINK) $(if $(filter %-threads,$*),-Wl$(comma)--shared-memory) $^ -o $@
+
+# The converter, for pages: without kernels, because no model computes there, and with a memory of its own that grows as it needs.
+js/wasm/convert.wasm: $(filter-out %/choose.o %/reference.o %/check.o,$(call library,scalar)) $(call objects,scalar,src/wasm_convert.c)
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(EMCC) $(FLAGS_scalar) $(filter-out -O3,$(WASM_LINK)) -Oz $^ -o $@
 
 # C tests and fuzzers: engine objects without the terminal program, so that they bring their own main.
 .PHONY: c-tests fuzzers

@@ -1,7 +1,8 @@
 """Write a trained checkpoint as GGUF: python3 export.py --from DIR --out FILE.gguf [--type Q8_0]
 
-The blocks are stored once; `reprise-llama.layer_map` says how often each is visited. The architecture's name keeps older
-loaders from running half the layers. Q and K are permuted from "rotate halves" to the adjacent pairs of the llama family.
+The blocks are stored once; `reprise-llama.layer_map` says when each is visited. The architecture's name keeps older
+loaders from running half the layers; a model that visits each block once is a plain "llama". Q and K are permuted from
+"rotate halves" to the adjacent pairs of the llama family.
 """
 import argparse
 from pathlib import Path
@@ -12,7 +13,9 @@ import torch
 
 from model import Shape
 
-ARCH = "reprise-llama"
+
+def architecture(s):
+    return "llama" if s.layer_map == list(range(s.blocks)) else "reprise-llama"
 
 
 def adjacent_pairs(w, heads):
@@ -40,7 +43,7 @@ def add_vocabulary(out, spm):
 
 def add_shape(out, s):
     out.add_name("Reprise stories")
-    out.add_description("A small story model whose blocks are visited more than once")
+    out.add_description("A small story model")
     out.add_license("MIT")
     out.add_block_count(s.blocks)
     out.add_context_length(s.context)
@@ -52,7 +55,11 @@ def add_shape(out, s):
     out.add_rope_dimension_count(s.dim // s.heads)
     out.add_rope_freq_base(s.theta)
     out.add_vocab_size(s.vocab)
-    out.add_array(f"{ARCH}.layer_map", s.layer_map)
+    if architecture(s) != "llama":
+        out.add_array(f"{architecture(s)}.layer_map", s.layer_map)
+    if s.loop_max > 1:
+        for name in ("first", "last", "min", "max"):
+            out.add_uint32(f"{architecture(s)}.loop.{name}", getattr(s, f"loop_{name}"))
 
 
 def main():
@@ -64,7 +71,7 @@ def main():
     saved = torch.load(Path(a.folder) / "checkpoint.pt")
     shape, weights = Shape(**saved["shape"]), {k: v.float() for k, v in saved["model"].items()}
     kind = gguf.GGMLQuantizationType[a.type]
-    out = gguf.GGUFWriter(a.out, ARCH)
+    out = gguf.GGUFWriter(a.out, architecture(shape))
     add_shape(out, shape)
     add_vocabulary(out, sentencepiece.SentencePieceProcessor(model_file=f"{a.folder}/spm{shape.vocab}.model"))
 

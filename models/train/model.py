@@ -27,7 +27,7 @@ class Shape:
     loop_last: int = 0
     loop_min: int = 1
     loop_max: int = 1
-    dropout: float = 0.0     # of what attention and FFN add, in training only
+    dropout: float = 0.1     # of what attention and FFN add, in training only
 
     @property
     def blocks(self):

@@ -135,7 +135,7 @@ def arguments():
     arg.add_argument("--length", type=int, default=320)
     arg.add_argument("--batch", type=int, default=12)
     arg.add_argument("--seed", type=int, default=1)
-    arg.add_argument("--decay", type=float, default=0.0, help="weight decay of the block matrices")
+    arg.add_argument("--decay", type=float, default=0.1, help="weight decay of the block matrices")
     for field in ("vocab", "dim", "heads", "kv_heads", "ffn", "loop_first", "loop_last", "loop_min", "loop_max"):
         arg.add_argument("--" + field.replace("_", "-"), type=int, default=getattr(Shape, field))
     arg.add_argument("--dropout", type=float, default=Shape.dropout)
