@@ -7,7 +7,7 @@ import { relaxedSimd, simd } from './lazy/wasm-feature-detect/index.js'
 /** @typedef {import('./engine.js').Build} Build */
 
 /** @param {URL} url */
-async function compile(url) {
+export async function compile(url) {
   if (url.protocol === 'file:' && globalThis.process?.versions?.node) {
     const { readFile } = await import('node:fs/promises')
     return WebAssembly.compile(new Uint8Array(await readFile(url)))

@@ -5,6 +5,7 @@ import { version } from './version.js'
 
 export const PAGE_BYTES = 65536
 const FEED_BYTES = 1 << 16
+const HEADER_PAGES = 16 // of memory to read a header in: fewer than the smallest model's plan
 
 const utf8 = new TextEncoder()
 const text8 = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -28,7 +29,7 @@ export class Engine {
   static async create(build, maximum = 16384, from) {
     const engine = new Engine()
     const size = from?.memory.buffer.byteLength ?? 0
-    const memory = new WebAssembly.Memory({ initial: size / PAGE_BYTES || Math.min(32, maximum), maximum, shared: build.threads > 1 })
+    const memory = new WebAssembly.Memory({ initial: size / PAGE_BYTES || Math.min(HEADER_PAGES, maximum), maximum, shared: build.threads > 1 })
     engine.#planned = build.threads
     const imports = { env: { memory, emscripten_notify_memory_growth() {} } }
     engine.memory = memory

@@ -48,7 +48,8 @@ export type Source = string | URL | Request | Response | Blob | ReadableStream<U
 export interface PlanOptions {
   /** Positions a session holds; default: the smaller of 2048 and what the model was trained for. */
   context?: number
-  kvType?: 'f16' | 'f32' | 'q8_0'
+  /** Type of the KV cache; default f16. q8_q4: keys in q8_0, values in 4 bits, the smallest. */
+  kvType?: 'f16' | 'f32' | 'q8_0' | 'q8_q4'
   /** Sessions that are open at once; default 1. A clone is a session. */
   sessions?: number
   /** KV caches a session holds; default 1. */
@@ -110,7 +111,7 @@ export interface MemoryPlan {
   /** KV caches of all sessions; of one token. */
   kv: number
   kvPerToken: number
-  kvType: 'f16' | 'f32' | 'q8_0'
+  kvType: 'f16' | 'f32' | 'q8_0' | 'q8_q4'
   /** Positions of a session. */
   context: number
   /** Sessions that were planned, and what one more would take. */

@@ -11,8 +11,8 @@ function forWorker({ context, kvType, sessions, sequences, adapters, spare, memo
   for (const [name, value] of Object.entries(counts))
     if (value !== undefined && !(name in whole ? value === value >>> 0 : Number.isFinite(value) && value >= 0))
       throw new ArgumentError(`${name} is ${value}, want ${name in whole ? 'an integer' : 'bytes'}, 0 or more`)
-  if (kvType !== undefined && !['f16', 'f32', 'q8_0'].includes(kvType))
-    throw new ArgumentError(`kvType is ${kvType}, want f16, f32 or q8_0`)
+  if (kvType !== undefined && !['f16', 'f32', 'q8_0', 'q8_q4'].includes(kvType))
+    throw new ArgumentError(`kvType is ${kvType}, want f16, f32, q8_0 or q8_q4`)
   if (isa !== undefined && !['relaxed', 'simd128', 'scalar'].includes(isa))
     throw new ArgumentError(`isa is ${isa}, want relaxed, simd128 or scalar`)
   if (threads !== undefined && threads !== 'auto' && !(Number.isInteger(threads) && threads > 0 && threads <= 16))
@@ -52,6 +52,9 @@ export class Model extends EventTarget {
     this.memory = memory
     this.info.threads = threads
   }
+
+  /** Not for users: a worker without a model, for convert.js. */
+  static connect = connect
 
   /** @param {any} source @param {any} options */
   static async plan(source, { signal, workerUrl, hub, ...options } = {}) {

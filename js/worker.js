@@ -1,6 +1,6 @@
 // The worker: one model, its sessions, and the calls that the page makes (model.js, session.js). Knows both sides: messages here,
 // the engine there.
-import { chooseBuild } from './builds.js'
+import { chooseBuild, compile } from './builds.js'
 import { ArgumentError, MemoryError } from './errors.js'
 import { loadModel, planModel } from './loader.js'
 import { serve } from './serve.js'
@@ -129,6 +129,7 @@ const handlers = {
   restore: forward('restore'),
   logits: forward('logits'),
   embed: forward('embed'),
+  convert: async (params, task) => (await import('./convert-run.js')).convert(params, task, { compile, version }),
 }
 
 async function start() {

@@ -95,8 +95,11 @@ static void mix_floats(const rp_kernels *kernels, const tile *a) {
     kernels->matmul[rp_kv_matrix_type(a->kv)](&job);
 }
 
-static void mix_q8_0(const rp_kernels *kernels, const tile *a) {
-    const uint8_t *strip = rp_kv_values(a->kv, a->slot, a->head) + a->start / RP_TILE * RP_MIX_TILE_BYTES;
+/* The same of values in codes. */
+static void mix_codes(const rp_kernels *kernels, const tile *a) {
+    bool nibbles = a->kv->type == RP_KV_Q8_Q4;
+    size_t tile_bytes = nibbles ? RP_MIX_Q4_TILE_BYTES : RP_MIX_TILE_BYTES;
+    const uint8_t *strip = rp_kv_values(a->kv, a->slot, a->head) + a->start / RP_TILE * tile_bytes;
     for (size_t column = 0; column < a->kv->width; column += RP_TILE, strip += rp_kv_value_stride(a->kv)) {
         rp_mix job = {.strip = strip,
                       .tiles = (a->end - a->start) / RP_TILE,
@@ -105,7 +108,7 @@ static void mix_q8_0(const rp_kernels *kernels, const tile *a) {
                       .queries = a->queries,
                       .out = a->own->answer + column,
                       .stride = a->kv->width};
-        kernels->mix_q8_0(&job);
+        (nibbles ? kernels->mix_q4_0 : kernels->mix_q8_0)(&job);
     }
 }
 
@@ -154,10 +157,7 @@ static void attend(const rp_pass *p, size_t head, size_t t, size_t count, size_t
     score(kernels, &a);
     for (size_t i = 0; i < a.queries; i++)
         weigh(p, &a, i);
-    if (a.kv->type == RP_KV_Q8_0)
-        mix_q8_0(kernels, &a);
-    else
-        mix_floats(kernels, &a);
+    (rp_kv_is_float(a.kv->type) ? mix_floats : mix_codes)(kernels, &a);
     for (size_t i = 0; i < a.queries; i++)
         memcpy(head_of(p, &a, s->mixed, i), a.own->answer + i * a.kv->width, c->head_dim * sizeof(float));
 }

@@ -267,6 +267,8 @@ static rp_status mark_blocks(rp_model *m, rp_error *err) {
     for (uint32_t i = 0; i < c->blocks; i++) {
         m->blocks[i].slides = c->window && slides[i];
         m->blocks[i].rotates = rotates[i];
+        const bool differs[] = {m->blocks[i].slides, rotates[i]};
+        m->weights.fingerprint = rp_hash_bytes(m->weights.fingerprint, differs, sizeof differs);
     }
     return RP_OK;
 }
@@ -283,30 +285,31 @@ static uint32_t visits_of(const rp_model *m, const rp_place *p) {
     return RP_MAX(visits, 1);
 }
 
-/* Parameters of a block that a visit runs: attention or FFN part. */
-static uint64_t part_parameters(const rp_model *m, uint32_t block, bool ffn) {
-    const rp_block *b = &m->blocks[block];
-    const rp_matrix *parts[2][4] = {{&b->q, &b->k, &b->v, &b->o}, {&b->gate, &b->up, &b->down, &b->down}};
-    uint64_t sum = m->config.dim;
-    for (size_t i = 0; i < (ffn ? 3u : 4u); i++)
-        sum += (uint64_t)parts[ffn][i]->rows * parts[ffn][i]->columns;
-    return sum;
-}
-
 static void count_parameters(rp_model *m) {
-    const rp_config *c = &m->config;
-    uint64_t rank = c->embedding_rank;
-    m->parameters_effective = (uint64_t)c->vocab * (rank ? rank : c->dim) * 2 + c->dim * (1 + 2 * rank);
-    for (uint32_t i = 0; i < m->program.visits; i++) {
-        const rp_visit *v = &m->program.visit[i];
-        m->parameters_effective += part_parameters(m, m->blocks[v->attn].base, false) * (v->slot >= 0) +
-                                   part_parameters(m, m->blocks[v->ffn].base, true);
-    }
+    m->parameters_effective = m->tied ? (uint64_t)m->embedding.rows * m->embedding.columns : 0;
     for (size_t i = 0; i < m->weights.count; i++) {
         const rp_place *p = &m->weights.places[i];
+        uint32_t visits = visits_of(m, p);
         m->parameters_stored += p->rows * p->columns;
-        m->repeated_bytes += (visits_of(m, p) - 1) * p->tensor->bytes;
+        m->parameters_effective += p->rows * p->columns * visits;
+        m->repeated_bytes += (visits - 1) * p->tensor->bytes;
     }
+}
+
+/* A variant of a visit that no depth has would be passed over. */
+static rp_status check_variants(const rp_model *m, rp_error *err) {
+    const rp_config *c = &m->config;
+    rp_program deepest;
+    RP_TRY(rp_program_make(m, &(rp_program_options){.loops = m->core.may_change ? c->loop_max : 0}, &deepest, err));
+    for (uint32_t k = c->blocks; k < c->blocks + m->variants; k++) {
+        bool used = false;
+        for (uint32_t i = 0; i < deepest.visits; i++)
+            used |= deepest.visit[i].attn == k || deepest.visit[i].ffn == k;
+        if (!used)
+            return rp_fail(err, RP_ERR_FORMAT, "blk.%u.r%u: block %u has no visit %u, counted from 0",
+                           m->blocks[k].base, m->blocks[k].time, m->blocks[k].base, m->blocks[k].time);
+    }
+    return RP_OK;
 }
 
 rp_status rp_model_bind(rp_model *m, rp_error *err) {
@@ -323,6 +326,7 @@ rp_status rp_model_bind(rp_model *m, rp_error *err) {
     if (m->tied)
         m->head_ready = RP_MAX(m->head_ready, m->embedding_ready);
     rp_program_resolve(m, &m->program);
+    RP_TRY(check_variants(m, err));
     count_parameters(m);
     return RP_OK;
 }

@@ -196,6 +196,11 @@ rp_status rp_config_read(rp_config *c, const rp_gguf *gguf, uint32_t tokenizer_v
     c->window_period = a->window_period;
     if (a->window_period)
         RP_TRY(read_u32(c, gguf, "attention.sliding_window", false, 0, 1 << 30, &c->window, err));
+    char pattern[RP_KEY_SIZE];
+    rp_gguf_value v;
+    rp_format(pattern, sizeof pattern, "%s.attention.sliding_window_pattern", c->arch);
+    if (!a->window_period && rp_gguf_find(gguf, pattern, &v))
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "%s: only gemma3 has windows", pattern);
     RP_TRY(read_f32(c, gguf, "embedding_scale", 0.0f, 1e6f, &c->embedding_scale, err));
     return read_sandwich(c, gguf, err);
 }

@@ -162,13 +162,13 @@ static bool find_core(const rp_program *p, uint32_t first, uint32_t last, rp_cor
     return stack || in_a_row;
 }
 
-/* The blocks that a run-time depth repeats, and its range. */
-static rp_status read_core(rp_model *m, bool shares_slots, rp_error *err) {
+/* The blocks that a run-time depth repeats, and its range. Where visits are named, nothing asks which loop a visit is in. */
+static rp_status read_core(rp_model *m, bool shares_slots, bool by_visit, rp_error *err) {
     rp_config *c = &m->config;
     uint32_t first = 0, last = c->blocks - 1;
     uint32_t *const values[] = {&first, &last, &c->loop_min, &c->loop_max};
     static const char *const names[] = {"loop.first", "loop.last", "loop.min", "loop.max"};
-    bool named = false;
+    bool named = false, asks = !by_visit && (c->injection || c->exits || c->loop_norm);
     char key[RP_KEY_SIZE];
     for (size_t i = 0; i < RP_COUNT(names); i++) {
         rp_gguf_value v;
@@ -180,7 +180,7 @@ static rp_status read_core(rp_model *m, bool shares_slots, rp_error *err) {
         return rp_fail(err, RP_ERR_FORMAT, "%s.loop covers blocks %u to %u, want a range below block_count %u", c->arch,
                        first, last, c->blocks);
     bool found = find_core(&m->program, first, last, &m->core);
-    if (!found && (named || c->injection || c->exits))
+    if (!found && (named || asks))
         return rp_fail(err, RP_ERR_FORMAT, "%s.loop covers blocks %u to %u, but layer_map does not repeat just these",
                        c->arch, first, last);
     if (!found)
@@ -199,7 +199,7 @@ static rp_status read_core(rp_model *m, bool shares_slots, rp_error *err) {
     m->core.may_change = found && c->loop_min < c->loop_max;
     if (m->core.may_change && shares_slots)
         return rp_fail(err, RP_ERR_UNSUPPORTED, "%s has a kv_map and a run-time depth, want one of them", c->arch);
-    if (m->core.in_a_row && (c->injection || c->exits || c->loop_norm))
+    if (m->core.in_a_row && asks)
         return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map has no loops to inject into, to exit from or to norm between",
                        c->arch);
     return RP_OK;
@@ -219,8 +219,8 @@ static rp_status read_word(const rp_model *m, const char *name, const char *cons
             *out = (uint32_t)i;
             return RP_OK;
         }
-    return rp_fail(err, RP_ERR_UNSUPPORTED, "%s is %.*s, want %s, %s%s%s", key, (int)RP_MIN(word.size, 40), word.data,
-                   words[0], words[1], count > 2 ? " or " : "", count > 2 ? words[2] : "");
+    return rp_fail(err, RP_ERR_UNSUPPORTED, "%s is %.*s, want %s%s%s or %s", key, (int)RP_MIN(word.size, 40), word.data,
+                   words[0], count > 2 ? ", " : "", count > 2 ? words[1] : "", words[count - 1]);
 }
 
 static rp_status read_rules(rp_model *m, rp_error *err) {
@@ -247,7 +247,7 @@ static rp_status read_rules(rp_model *m, rp_error *err) {
     return RP_OK;
 }
 
-/* What a file without loops says about each visit, because it has none left to say it of: an unrolled one. *any: it does. */
+/* What a file says about each visit because it has no loops left to say it of: an unrolled or merged one. *any: it does. */
 static rp_status read_visits(rp_model *m, bool *any, rp_error *err) {
     static const char *const names[] = {"loop.inject_visits", "loop.norm_visits", "loop.exit_visits"};
     rp_program *p = &m->program;
@@ -258,8 +258,11 @@ static rp_status read_visits(rp_model *m, bool *any, rp_error *err) {
     RP_TRY(rp_gguf_u32(m->gguf, key, &entry, err));
     if (entry >= p->visits)
         return rp_fail(err, RP_ERR_FORMAT, "%s is %u, want 0 to %u", key, entry, p->visits - 1);
-    *any = rp_gguf_find(m->gguf, key, &v);
-    if (*any) {
+    bool enters = rp_gguf_find(m->gguf, key, &v);
+    *any = enters;
+    if (enters && !m->config.injection)
+        return rp_fail(err, RP_ERR_FORMAT, "%s without %s.loop.injection", key, m->config.arch);
+    if (enters) {
         p->visit[entry].keeps = true;
         p->visit[entry].clears = m->config.zero_start;
     }
@@ -271,9 +274,12 @@ static rp_status read_visits(rp_model *m, bool *any, rp_error *err) {
         for (uint32_t k = 0; k < count; k++) {
             rp_visit *visit = &p->visit[map[k]];
             bool *const flags[] = {&visit->injects, &visit->norm_after, &visit->ends_loop};
-            if (i == 0 && (!m->config.injection || (uint32_t)map[k] < entry))
+            if (i == 0 && (!enters || (uint32_t)map[k] < entry))
                 return rp_fail(err, RP_ERR_FORMAT, "%s.%s names visit %d, which has nothing to inject", m->config.arch,
                                names[i], map[k]);
+            if (i == 2 && !m->config.exits)
+                return rp_fail(err, RP_ERR_FORMAT, "%s.%s without %s.loop.exit", m->config.arch, names[i],
+                               m->config.arch);
             *flags[i] = true;
         }
     }
@@ -292,9 +298,9 @@ rp_status rp_program_read(rp_model *m, rp_error *err) {
         if (!used[i])
             return rp_fail(err, RP_ERR_FORMAT, "block %u is never visited by %s.layer_map", i, m->config.arch);
     RP_TRY(read_rules(m, err));
-    RP_TRY(read_core(m, shares_slots, err));
     RP_TRY(read_visits(m, &by_visit, err));
-    if (by_visit && m->core.loops > 1)
+    RP_TRY(read_core(m, shares_slots, by_visit, err));
+    if (by_visit && (m->config.loops > 1 || m->config.loop_norm || m->core.may_change))
         return rp_fail(err, RP_ERR_FORMAT, "%s has loops and names visits: want one of them", m->config.arch);
     m->program.exit_threshold = m->config.exit_threshold;
     if (!by_visit)

@@ -104,6 +104,18 @@ static rp_status append(const rp_model *m, uint32_t index, int16_t slots[RP_MAX_
     return RP_OK;
 }
 
+/* What is left out may not be what a visit needs: the state that is to come in again. */
+static rp_status check_inputs(const rp_program *p, rp_error *err) {
+    bool kept = false;
+    for (uint32_t i = 0; i < p->visits; i++) {
+        kept |= p->visit[i].keeps;
+        if (p->visit[i].injects && !kept)
+            return rp_fail(err, RP_ERR_ARGUMENT,
+                           "layers: the visit at place %u needs the loops' input, which none before keeps", i);
+    }
+    return RP_OK;
+}
+
 static rp_status merge(const rp_model *m, const char *layers, rp_program *p, rp_error *err) {
     int16_t slots[RP_MAX_VISITS];
     uint32_t visits = m->program.visits;
@@ -129,7 +141,7 @@ static rp_status merge(const rp_model *m, const char *layers, rp_program *p, rp_
         for (uint32_t i = 0; i < times * (last - first + 1); i++)
             RP_TRY(append(m, first + i % (last - first + 1), slots, p, err));
         if (!*at)
-            return RP_OK;
+            return check_inputs(p, err);
     }
 }
 

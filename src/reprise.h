@@ -114,7 +114,7 @@ void rp_model_get_info(const rp_model *model, rp_model_info *info);
 void rp_model_types(const rp_model *model, void *user,
                     void (*each)(void *user, const char *type, uint64_t bytes, uint32_t tensors));
 
-typedef enum rp_kv_type { RP_KV_F16 = 0, RP_KV_F32, RP_KV_Q8_0 } rp_kv_type;
+typedef enum rp_kv_type { RP_KV_F16 = 0, RP_KV_F32, RP_KV_Q8_0, RP_KV_Q8_Q4 } rp_kv_type;
 
 /* What runs, if not the file's own program. All zero: that one. */
 typedef struct rp_program_options {
@@ -177,6 +177,24 @@ typedef struct rp_visit_info {
 /* Calls `each` for every visit of the program that a session with these options runs. */
 rp_status rp_model_program(const rp_model *model, const rp_program_options *options, void *user,
                            void (*each)(void *user, uint32_t visit, const rp_visit_info *info), rp_error *err);
+
+/* What a program shares, in bytes of the file and of the KV cache for one token. */
+typedef struct rp_sharing {
+    uint32_t visits, attention_visits; /* those that have attention */
+    uint32_t kv_slots;
+    uint64_t tied_bytes;           /* of the head that the embedding also is; 0: it is not */
+    uint64_t block_bytes;          /* of the blocks' tensors */
+    uint64_t block_matrix_bytes;   /* of their matrices alone */
+    uint64_t visited_bytes;        /* of the blocks' tensors if each visit had its own */
+    uint64_t parameters_effective; /* as in rp_model_info, for this program */
+    uint64_t kv_bytes;
+    uint64_t kv_bytes_all_heads; /* if each query head had a KV head of its own */
+    uint64_t kv_bytes_all_slots; /* if each visit with attention had a slot of its own */
+    uint64_t kv_bytes_plain;     /* both */
+} rp_sharing;
+/* Valid from the moment the header is understood. */
+rp_status rp_model_get_sharing(const rp_model *model, const rp_program_options *options, rp_kv_type kv_type,
+                               rp_sharing *sharing, rp_error *err);
 
 /* ---- Tokens -------------------------------------------------------------------------------------------- */
 
@@ -288,6 +306,15 @@ rp_status rp_session_adopt(rp_session *session, const int32_t *ids, size_t lengt
 /* Names what a cached state depends on besides the ids: weights, program, KV type. 0 until all weights are there. */
 uint64_t rp_session_key(const rp_session *session);
 
+/* The same as one run of bytes, for a file (state.c says how they lie). Sampler and logits are not in it. */
+uint64_t rp_session_saved_bytes(rp_session *session);
+/* Hands them to `write` in order; RP_ERR_IO when it returns false, RP_ERR_ARGUMENT when weights are missing. */
+rp_status rp_session_save(rp_session *session, void *user, bool (*write)(void *user, const void *bytes, size_t size),
+                          rp_error *err);
+/* Makes the session hold what was saved, without logits. RP_ERR_ARGUMENT when it was another key's, RP_CONTEXT_FULL
+ * when it does not fit, RP_ERR_FORMAT when bytes are missing or damaged; nothing changed then. */
+rp_status rp_session_restore(rp_session *session, const void *bytes, size_t size, rp_error *err);
+
 size_t rp_session_length(const rp_session *session);  /* positions held */
 size_t rp_session_context(const rp_session *session); /* positions that fit */
 const int32_t *rp_session_ids(const rp_session *session);
@@ -296,6 +323,44 @@ float *rp_session_logits(rp_session *session);
 /* Log-probability of an id after the last position; -INFINITY when there are no logits. Whoever changes the logits asks
  * rp_logits_logsumexp instead: the sum is remembered. */
 double rp_session_logprob(rp_session *session, int32_t id);
+
+/* ---- Speculation --------------------------------------------------------------------------------------- */
+
+/* Several ids from one pass: some are guessed, one pass over the weights gives the logits after each of them, and
+ * those guesses stay that the caller picks anyway (Leviathan 2023, arXiv 2211.17192, but without its rejection
+ * rule). Ids and their order of picking are those of feeding them one by one, at any temperature. Guesses come from
+ * a second session of a cheaper program of the same model, or of another model with the same vocabulary, greedily;
+ * or from what followed earlier where the last ids stood before (prompt lookup, Saxena 2023). */
+typedef struct rp_speculator rp_speculator;
+
+enum { RP_GUESSES_MOST = 32 };
+
+typedef struct rp_speculator_options {
+    rp_session *drafter; /* NULL: prompt lookup. Needs the session's vocabulary; its ids are the speculator's affair */
+    uint32_t guesses;    /* a pass, at most RP_GUESSES_MOST; 0: 3, which with the id that is due fill a tile */
+    uint32_t match_most; /* prompt lookup: longest match that is looked for, from 2 on; 0: 8 */
+} rp_speculator_options;
+
+typedef struct rp_speculator_figures {
+    uint64_t drafted, accepted; /* guesses that were made; that were picked */
+    uint64_t passes;            /* of the session */
+} rp_speculator_figures;
+
+/* Both sessions must outlive it, and be closed after it. The session must not reuse KV slots: there, splitting ids
+ * over calls changes the bits. The caller owns *speculator. */
+rp_status rp_speculator_open(rp_speculator **speculator, rp_session *session, const rp_speculator_options *options,
+                             rp_error *err);
+void rp_speculator_close(rp_speculator *speculator);
+/* The next id. The session must have been fed its prompt before the first one. Calls `pick` for logits (vocab) after
+ * one position after another, up to `most` times or until it picks an end token: a caller that wants no more ids
+ * than that says so. What it picked comes out of this and the following calls. RP_CONTEXT_FULL as rp_session_feed:
+ * when an id that came out does not fit. */
+rp_status rp_speculator_next(rp_speculator *speculator, size_t most, void *user,
+                             int32_t (*pick)(void *user, const float *logits), int32_t *id, rp_error *err);
+/* Takes back what was picked and has not come out: the session then holds all ids that came out but the last, and
+ * has no logits. Before the session is used for anything else. */
+rp_status rp_speculator_settle(rp_speculator *speculator, rp_error *err);
+void rp_speculator_get_figures(const rp_speculator *speculator, rp_speculator_figures *figures);
 
 /* ---- Sampling ------------------------------------------------------------------------------------------ */
 
@@ -347,6 +412,13 @@ double rp_logits_logsumexp(const float *logits, size_t count);
 size_t rp_logits_top(const float *logits, size_t count, size_t k, int32_t *ids, float *logprobs);
 /* 64-bit hash (FNV-1a) of the bits of all logits, every NaN counted as the same. */
 uint64_t rp_logits_hash(const float *logits, size_t count);
+
+/* Proxy-tuning (Liu 2024, arXiv 2401.08565): base += alpha * (expert - antiexpert), in this order for each of
+ * `count` logits. Alpha 0 leaves the bits as they are. The arrays may be the same. */
+void rp_logits_steer(float *base, const float *expert, const float *antiexpert, size_t count, float alpha);
+/* RP_ERR_ARGUMENT unless both models have equal vocabularies: their sizes, each token's bytes, and which tokens are
+ * control tokens; names the first that differs. */
+rp_status rp_model_check_vocabulary(const rp_model *base, const rp_model *other, rp_error *err);
 
 /* ---- Text ---------------------------------------------------------------------------------------------- */
 

@@ -19,8 +19,8 @@ rp_status rp_session_defaults(const rp_model *m, rp_session_options *o, rp_error
         return rp_fail(err, RP_ERR_ARGUMENT, "context is %u positions, want 1 to 16777216", o->context);
     if (o->chunk > 4096)
         return rp_fail(err, RP_ERR_ARGUMENT, "chunk is %u positions, want 1 to 4096", o->chunk);
-    if ((int)o->kv_type < 0 || o->kv_type > RP_KV_Q8_0)
-        return rp_fail(err, RP_ERR_ARGUMENT, "KV type is %d, want f16, f32 or q8_0", (int)o->kv_type);
+    if ((int)o->kv_type < 0 || o->kv_type > RP_KV_Q8_Q4)
+        return rp_fail(err, RP_ERR_ARGUMENT, "KV type is %d, want f16, f32, q8_0 or q8_q4", (int)o->kv_type);
     return RP_OK;
 }
 
@@ -66,7 +66,7 @@ static void lay_out_attention(rp_session *s, uint32_t index, uint64_t *used) {
     rp_attention a = {.score_stride = s->kv.positions};
     take_act(s->scratch, &a.query, used, queries, s->kv.width);
     a.scores = carve(s, used, queries * a.score_stride, sizeof(float));
-    if (s->kv.type != RP_KV_Q8_0)
+    if (rp_kv_is_float(s->kv.type))
         a.weights = carve(s, used, rp_round_up(queries, RP_TOKENS) * a.score_stride, sizeof(float));
     a.answer = carve(s, used, queries * s->kv.width, sizeof(float));
     if (s->scratch)
@@ -265,7 +265,8 @@ rp_status rp_session_use_adapters(rp_session *s, const rp_adapter_use *uses, siz
         rp_release(memory, s->low.memory, (size_t)s->low.bytes, 1);
         s->low = low;
     }
-    memcpy(s->adapters, uses, count * sizeof *uses);
+    for (size_t i = 0; i < count; i++)
+        s->adapters[i] = uses[i];
     s->adapter_count = count;
     plan_anew(s);
     return RP_OK;
@@ -294,11 +295,18 @@ rp_status rp_session_rewind(rp_session *s, size_t length, rp_error *err) {
     return RP_OK;
 }
 
+/* Strips of the slots that its program uses; another program may have left it more. */
+static size_t strips_of(const rp_session *s) {
+    rp_kv used = s->kv;
+    used.slots = s->program.slots;
+    return rp_kv_strips(&used);
+}
+
 static bool belong_together(const rp_session *a, const rp_session *b) {
     if (a->model == b->model)
         return a->options.kv_type == b->options.kv_type && a->program_hash == b->program_hash;
     bool same_shape = a->kv.type == b->kv.type && a->kv.head_dim == b->kv.head_dim && a->kv.heads == b->kv.heads &&
-                      a->kv.slots == b->kv.slots; /* hashes can be made to collide */
+                      a->program.slots == b->program.slots; /* hashes can be made to collide */
     uint64_t key = rp_session_key(a);
     return same_shape && key && key == rp_session_key(b);
 }
@@ -313,7 +321,7 @@ rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, 
         return rp_fail(err, RP_CONTEXT_FULL, "%llu positions do not fit, the context is %u", (unsigned long long)length,
                        s->options.context);
     rp_session_cancel(s);
-    for (size_t i = 0; s != from && i < rp_kv_strips(&s->kv); i++) {
+    for (size_t i = 0; s != from && i < strips_of(s); i++) {
         size_t bytes;
         const uint8_t *strip = rp_kv_strip(&from->kv, i, length, &bytes);
         memcpy(rp_kv_strip(&s->kv, i, length, &bytes), strip, bytes);
@@ -325,12 +333,12 @@ rp_status rp_session_copy(rp_session *s, const rp_session *from, size_t length, 
 }
 
 size_t rp_session_state_regions(const rp_session *s) {
-    return rp_kv_strips(&s->kv);
+    return strips_of(s);
 }
 
 void *rp_session_state_region(rp_session *s, size_t index, size_t length, size_t *bytes) {
     *bytes = 0;
-    if (index >= rp_kv_strips(&s->kv) || length > s->options.context)
+    if (index >= strips_of(s) || length > s->options.context)
         return NULL;
     return rp_kv_strip(&s->kv, index, length, bytes);
 }

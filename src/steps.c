@@ -73,11 +73,12 @@ static bool weights_are_there(const rp_session *s) {
     const rp_visit *visit = &s->program.visit[s->visit];
     if (s->visit == 0 && (there < m->embedding_ready || there < m->factors_ready))
         return false;
-    if ((visit->norm_after || visit->ends_loop) && there < m->norm_ready)
+    bool asks = visit->ends_loop && s->program.exit_threshold < 1.0f;
+    if ((visit->norm_after || asks) && there < m->norm_ready)
         return false;
-    if ((visit->injects || visit->ends_loop) && there < m->loop_ready)
+    if ((visit->injects || asks) && there < m->loop_ready)
         return false;
-    return there >= m->blocks[visit->ffn].ffn_ready && (visit->slot < 0 || there >= m->blocks[visit->attn].attn_ready);
+    return there >= m->blocks[visit->ffn].ffn_ready && there >= m->blocks[visit->attn].attn_ready;
 }
 
 rp_step rp_session_step(rp_session *s) {

@@ -16,7 +16,7 @@ EXPORT(page_layout) const char *page_layout(void) {
                           "\"RP_ERR_MEMORY\",\"RP_ERR_IO\"],"
                           "\"state\":[\"header\",\"vocabulary\",\"weights\",\"ready\"],"
                           "\"isa\":[\"best\",\"scalar\",\"simd128\",\"relaxed\"],"
-                          "\"kv\":[\"f16\",\"f32\",\"q8_0\"],"
+                          "\"kv\":[\"f16\",\"f32\",\"q8_0\",\"q8_q4\"],"
                           "\"step\":[\"done\",\"more\",\"wait\"],"
                           "\"sampler\":[\"temperature\",\"topK\",\"topP\",\"minP\","
                           "\"typicalP\",\"repeatPenalty\",\"presencePenalty\","

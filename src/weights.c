@@ -1,6 +1,7 @@
 /* From the file's rows to the buffer, eight at a time, with a small staging buffer for rows that a piece cuts in two. */
 #include "weights.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ALIGNMENT = 64 };
@@ -74,18 +75,19 @@ static rp_status refuse_unused(const rp_weights *w, const rp_gguf *gguf, const c
     return RP_OK;
 }
 
+static int compare_places(const void *a, const void *b) {
+    uint64_t x = ((const rp_place *)a)->tensor->offset, y = ((const rp_place *)b)->tensor->offset;
+    return (x > y) - (x < y);
+}
+
 rp_status rp_weights_arrange(rp_weights *w, const rp_gguf *gguf, const char *who, rp_error *err) {
-    for (size_t i = 1; i < w->count; i++) { /* nearly sorted already, and a few hundred */
-        rp_place moving = w->places[i];
-        size_t k = i;
-        for (; k > 0 && w->places[k - 1].tensor->offset > moving.tensor->offset; k--)
-            w->places[k] = w->places[k - 1];
-        w->places[k] = moving;
-    }
+    if (w->count)
+        qsort(w->places, w->count, sizeof *w->places, compare_places);
     for (size_t i = 0; i < w->count; i++) {
         rp_place *p = &w->places[i];
         uint64_t rows_at_once = p->is_vector ? 1 : RP_MIN(p->rows, RP_ROWS);
         w->staging_bytes = RP_MAX(w->staging_bytes, rows_at_once * rp_row_file_bytes(p->type, p->columns));
+        w->fingerprint = rp_hash_bytes(w->fingerprint, p->tensor->name.data, p->tensor->name.size);
         p->offset = w->bytes;
         *p->ready = (uint32_t)i + 1;                  /* in file order: the last one counts */
         w->bytes += rp_round_up(p->bytes, ALIGNMENT); /* below 2^41 a tensor: no overflow */

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
-// The terminal program in WebAssembly: instantiates one of the builds in ../wasm and gives it the five functions of
+// The terminal program in WebAssembly: instantiates one of the builds in ../wasm and gives it the functions of
 // src/cli/host.h. Arguments, output and exit codes are the C program's own; only --isa is looked at here, to pick the
 // build. Nothing else of the engine is touched.
-import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import {
+  closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, renameSync, statSync, unlinkSync, writeSync,
+} from 'node:fs'
+import { isatty } from 'node:tty'
 import process from 'node:process'
 
 const builds = ['scalar', 'simd128', 'relaxed']
@@ -29,9 +32,61 @@ function untilReady(action) {
   }
 }
 
+/** @param {() => unknown} action @returns {number} 1, or 0 when it threw */
+function done(action) {
+  try {
+    action()
+    return 1
+  } catch {
+    return 0
+  }
+}
+
+/** @param {number} handle @param {Uint8Array} bytes */
+function writeAll(handle, bytes) {
+  let rest = bytes
+  while (rest.length) {
+    const written = untilReady(() => writeSync(handle, rest))
+    if (written < 0) return 0
+    rest = rest.subarray(written)
+  }
+  return 1
+}
+
+/** Files that are being written: each under a name of its own, until it takes the place of `path`. */
+class Outputs {
+  /** @type {Map<number, { path: string, temporary: string }>} */
+  #names = new Map()
+
+  /** @param {string} path */
+  create(path) {
+    const temporary = `${path}.${process.pid}.part`
+    try {
+      if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) return -1 // a device would be replaced by a file
+      const handle = openSync(temporary, 'wx')
+      this.#names.set(handle, { path, temporary })
+      return handle
+    } catch {
+      return -1
+    }
+  }
+
+  /** @param {number} handle @param {boolean} keep */
+  end(handle, keep) {
+    const { path, temporary } = /** @type {{ path: string, temporary: string }} */ (this.#names.get(handle))
+    this.#names.delete(handle)
+    const synced = keep ? done(() => fsyncSync(handle)) : 0
+    const closed = done(() => closeSync(handle))
+    if (synced && closed && done(() => renameSync(temporary, path))) return 1
+    done(() => unlinkSync(temporary))
+    return 0
+  }
+}
+
 /** The imports of src/cli/host_wasm.c.
  * @param {() => WebAssembly.Memory} memory */
 function host(memory) {
+  const outputs = new Outputs()
   /** @param {number} at @param {number} size */
   const bytes = (at, size) => new Uint8Array(memory().buffer, at >>> 0, size >>> 0) // addresses above 2 GiB come negative
   /** @param {number} at */
@@ -56,16 +111,42 @@ function host(memory) {
     close: (handle) => {
       if (handle > 2) closeSync(handle)
     },
-    /** @param {number} stream @param {number} at @param {number} size */
-    write(stream, at, size) {
-      let rest = bytes(at, size)
-      while (rest.length) {
-        const written = untilReady(() => writeSync(stream, rest))
-        if (written < 0) return 0
-        rest = rest.subarray(written)
+    /** @param {number} handle */
+    size(handle) {
+      const info = fstatSync(handle)
+      return info.isFile() ? info.size : -1
+    },
+    /** @param {number} handle @param {number} offset @param {number} at @param {number} size */
+    read_at(handle, offset, at, size) {
+      const to = bytes(at, size)
+      for (let have = 0; have < to.length;) {
+        const read = untilReady(() => readSync(handle, to, have, to.length - have, offset + have))
+        if (read <= 0) return 0
+        have += read
       }
       return 1
     },
+    /** @param {number} a @param {number} b */
+    same_file(a, b) {
+      try {
+        const [one, other] = [a, b].map((path) => statSync(text(path), { bigint: true }))
+        return one.dev === other.dev && one.ino === other.ino ? 1 : 0
+      } catch {
+        return 0
+      }
+    },
+    /** @param {number} path */
+    create: (path) => outputs.create(text(path)),
+    /** @param {number} handle @param {number} at @param {number} size */
+    append: (handle, at, size) => writeAll(handle, bytes(at, size)),
+    /** @param {number} handle */
+    commit: (handle) => outputs.end(handle, true),
+    /** @param {number} handle */
+    discard: (handle) => void outputs.end(handle, false),
+    /** @param {number} stream */
+    shows_colour: (stream) => (isatty(stream) && !process.env.NO_COLOR ? 1 : 0),
+    /** @param {number} stream @param {number} at @param {number} size */
+    write: (stream, at, size) => writeAll(stream, bytes(at, size)),
     now: () => performance.now(),
   }
 }

@@ -46,6 +46,16 @@ static bool store_seed(const command *c, const option *spec, const char *text, u
            wrong(c, spec->name, text, "a whole number from 0 to 2^64 - 1");
 }
 
+static bool store_text(const command *c, const option *spec, const char *text, texts *list) {
+    if (list->count == (uint32_t)spec->high || !*text) {
+        print(2, "reprise: %s: %s %s; want at most %u of them, none empty\n", c->name, spec->name, text,
+              (uint32_t)spec->high);
+        return false;
+    }
+    list->text[list->count++] = text;
+    return true;
+}
+
 static bool store(const command *c, const option *spec, const char *text, options *o) {
     void *place = (char *)o + spec->place;
     switch (spec->kind) {
@@ -57,11 +67,7 @@ static bool store(const command *c, const option *spec, const char *text, option
     case KIND_CHOICE:
         *(const char **)place = text;
         return is_choice(spec->choices, text) || wrong(c, spec->name, text, spec->choices);
-    case KIND_LIST:
-        if (o->stop_count == MAX_STOPS || !*text)
-            return wrong(c, spec->name, text, "at most 16 texts, none empty");
-        o->stops[o->stop_count++] = text;
-        return true;
+    case KIND_LIST: return store_text(c, spec, text, place);
     }
     return false;
 }

@@ -3,37 +3,38 @@
 
 #include <stdlib.h>
 
-enum { MAX_REPEATS = 64 };
-
-typedef struct figures {
-    double values[MAX_REPEATS];
-    uint32_t count;
-} figures;
-
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double median(const figures *f) {
+void sort_figures(figures *f) {
+    qsort(f->values, f->count, sizeof(double), compare);
+}
+
+double median(const figures *f) {
     return f->count % 2 ? f->values[f->count / 2] : (f->values[f->count / 2 - 1] + f->values[f->count / 2]) / 2;
 }
 
-/* Ids that spread over the vocabulary: what they say does not matter for speed. */
-static int32_t made_up_id(uint32_t i, uint32_t vocab) {
-    return (int32_t)((uint64_t)(i + 1) * 7919 % vocab);
+rp_status made_up_ids(const options *o, uint32_t vocab, int32_t **ids, rp_error *err) {
+    *ids = malloc(o->prompt_tokens * sizeof **ids);
+    if (!*ids)
+        return rp_fail(err, RP_ERR_MEMORY, "ids could not be had");
+    for (uint32_t i = 0; i < o->prompt_tokens; i++)
+        (*ids)[i] = (int32_t)((uint64_t)(i + 1) * 7919 % vocab); /* spread over the vocabulary */
+    return RP_OK;
 }
 
-static rp_status measure_once(rp_session *session, const options *o, const int32_t *ids, double *prefill_ms,
-                              double *decode_ms, rp_error *err) {
+rp_status measure_speed(rp_session *session, const options *o, const int32_t *ids, figures *prefill, figures *decode,
+                        rp_error *err) {
     RP_TRY(rp_session_rewind(session, 0, err));
     double start = host_now_ms();
     RP_TRY(rp_session_feed(session, ids, o->prompt_tokens, err));
-    *prefill_ms = host_now_ms() - start;
-    start = host_now_ms();
+    double middle = host_now_ms();
     for (uint32_t i = 0; i < o->tokens; i++)
         RP_TRY(rp_session_feed(session, ids + i % o->prompt_tokens, 1, err));
-    *decode_ms = host_now_ms() - start;
+    prefill->values[prefill->count++] = o->prompt_tokens / RP_MAX(middle - start, 1e-3) * 1e3;
+    decode->values[decode->count++] = o->tokens / RP_MAX(host_now_ms() - middle, 1e-3) * 1e3;
     return RP_OK;
 }
 
@@ -46,49 +47,34 @@ static void print_row(const char *name, const char *unit, const figures *f, bool
               f->values[f->count - 1]);
 }
 
-static rp_status bench(const options *o, const char *path, rp_model **model, rp_session **session, int32_t **ids,
-                       figures f[3], rp_error *err) {
-    uint32_t repeat = RP_MIN(o->repeat, MAX_REPEATS);
-    for (uint32_t i = 0; i < repeat; i++) {
-        unload_model(*model);
-        RP_TRY(load_model(path, o, PART_ALL, model, &f[0].values[i], err));
+static rp_status bench(const options *o, const char *path, engine *e, int32_t **ids, figures f[3], rp_error *err) {
+    for (uint32_t i = 0; i < o->repeat; i++) {
+        close_engine(e);
+        *e = (engine){0};
+        RP_TRY(load_engine(e, path, o, err));
+        f[0].values[f[0].count++] = e->load_ms;
     }
-    rp_model_info info;
-    rp_model_get_info(*model, &info);
-    RP_TRY(open_session(*model, o, RP_MAX(o->context, o->prompt_tokens + o->tokens), session, err));
-    *ids = malloc(o->prompt_tokens * sizeof **ids);
-    if (!*ids)
-        return rp_fail(err, RP_ERR_MEMORY, "ids could not be had");
-    for (uint32_t i = 0; i < o->prompt_tokens; i++)
-        (*ids)[i] = made_up_id(i, info.vocab);
-    for (uint32_t i = 0; i <= repeat; i++) { /* the first is a warm-up */
-        double prefill_ms, decode_ms;
-        RP_TRY(measure_once(*session, o, *ids, &prefill_ms, &decode_ms, err));
-        if (i == 0)
-            continue;
-        f[1].values[i - 1] = o->prompt_tokens / RP_MAX(prefill_ms, 1e-3) * 1e3;
-        f[2].values[i - 1] = o->tokens / RP_MAX(decode_ms, 1e-3) * 1e3;
-    }
-    for (size_t i = 0; i < 3; i++) {
-        f[i].count = repeat;
-        qsort(f[i].values, repeat, sizeof(double), compare);
-    }
+    RP_TRY(open_engine(e, o, RP_MAX(o->context, o->prompt_tokens + o->tokens), err));
+    RP_TRY(made_up_ids(o, e->vocab, ids, err));
+    RP_TRY(measure_speed(e->session, o, *ids, &f[1], &f[2], err)); /* a warm-up */
+    f[1].count = f[2].count = 0;
+    for (uint32_t i = 0; i < o->repeat; i++)
+        RP_TRY(measure_speed(e->session, o, *ids, &f[1], &f[2], err));
+    for (size_t i = 0; i < 3; i++)
+        sort_figures(&f[i]);
     return RP_OK;
 }
 
 int run_bench(const options *o, char **args, uint32_t count) {
     (void)count;
-    rp_model *model = NULL;
-    rp_session *session = NULL;
+    engine e = {0};
     int32_t *ids = NULL;
     figures f[3] = {0};
     rp_error err;
-    rp_status status = bench(o, args[0], &model, &session, &ids, f, &err);
+    rp_status status = bench(o, args[0], &e, &ids, f, &err);
     if (status == RP_OK) {
-        uint64_t now, peak;
         rp_model_info info;
-        rp_model_memory(model, &now, &peak);
-        rp_model_get_info(model, &info);
+        rp_model_get_info(e.model, &info);
         print(1, o->json ? "{" : "");
         print_row(o->json ? "load_ms" : "load", "ms", &f[0], o->json);
         print_row(o->json ? "prefill_tokens_per_s" : "prefill", "tokens/s", &f[1], o->json);
@@ -97,10 +83,9 @@ int run_bench(const options *o, char **args, uint32_t count) {
               o->json ? "\"prompt\":%u,\"generate\":%u,\"isa\":\"%s\",\"threads\":%u,\"peak_bytes\":%llu}\n"
                       : "prompt %u, generate %u, %s, threads %u, peak memory %llu bytes\n",
               o->prompt_tokens, o->tokens, isa_name(info.isa), RP_MAX(o->threads, 1),
-              (unsigned long long)host_peak_bytes(peak));
+              (unsigned long long)engine_peak_bytes(&e));
     }
     free(ids);
-    rp_session_close(session);
-    unload_model(model);
+    close_engine(&e);
     return status == RP_OK ? EXIT_OK : report(&err);
 }

@@ -7,16 +7,18 @@
 /* What one run holds; all of it is released by run_generate. */
 typedef struct run {
     const options *o;
-    rp_model *model;
-    rp_session *session;
+    engine e;
+    rp_session *drafter;
+    rp_speculator *speculator; /* NULL: one id after another */
     rp_sampler *sampler;
     rp_text *text;
-    int32_t *prompt, *ids; /* ids: generated, the end token not among them */
-    size_t prompt_count, count;
+    int32_t *prompt,
+        *ids; /* prompt: what was restored, then what was asked for; ids: generated, the end token not among them */
+    size_t restored, prompt_count, reused, count;
     char *json_text; /* what was shown so far, for --json */
     size_t json_size, json_capacity;
     const char *finish;
-    double load_ms, prefill_ms, decode_ms;
+    double prefill_ms, decode_ms;
     bool silent; /* nobody reads any more */
 } run;
 
@@ -39,12 +41,8 @@ static rp_status show(run *r, const char *piece, size_t size, rp_error *err) {
     return RP_OK;
 }
 
-static rp_status prepare(run *r, const char *path, rp_error *err) {
+static rp_status open_sampler(run *r, rp_error *err) {
     const options *o = r->o;
-    RP_TRY(load_model(path, o, PART_ALL, &r->model, &r->load_ms, err));
-    unsigned flags = RP_TOKENIZE_BOS | (o->special ? RP_TOKENIZE_SPECIAL : 0);
-    RP_TRY(prompt_ids(r->model, o, flags, &r->prompt, &r->prompt_count, err));
-    RP_TRY(open_session(r->model, o, o->context, &r->session, err));
     rp_sampler_options s = {
         .temperature = o->temperature,
         .top_k = o->top_k,
@@ -63,20 +61,71 @@ static rp_status prepare(run *r, const char *path, rp_error *err) {
         .mirostat_eta = o->mirostat_eta,
         .seed = o->seed,
     };
-    RP_TRY(rp_sampler_open(&r->sampler, r->model, &s, err));
-    RP_TRY(rp_text_open(&r->text, r->model, o->stops, o->stop_count, err));
-    r->ids = malloc((RP_MIN(o->tokens, rp_session_context(r->session)) + 1) * sizeof *r->ids);
+    return rp_sampler_open(&r->sampler, r->e.model, &s, err);
+}
+
+/* What was restored, and behind it what is asked for now. */
+static rp_status make_prompt(run *r, rp_error *err) {
+    const options *o = r->o;
+    int32_t *ids = NULL;
+    size_t count = 0;
+    unsigned flags = o->special ? RP_TOKENIZE_SPECIAL : 0;
+    if (o->restore)
+        RP_TRY(restore_session(r->e.session, o->restore, err));
+    r->restored = rp_session_length(r->e.session);
+    flags |= r->restored ? RP_TOKENIZE_CONTINUES : RP_TOKENIZE_BOS;
+    RP_TRY(prompt_ids(r->e.model, o, flags, r->restored > 0, &ids, &count, err));
+    r->prompt_count = r->restored + count;
+    r->prompt = malloc(r->prompt_count * sizeof *r->prompt);
+    if (r->prompt) {
+        memcpy(r->prompt, rp_session_ids(r->e.session), r->restored * sizeof *ids);
+        memcpy(r->prompt + r->restored, ids, count * sizeof *ids);
+    }
+    free(ids);
+    return r->prompt ? RP_OK : rp_fail(err, RP_ERR_MEMORY, "prompt could not be had");
+}
+
+static rp_status prepare(run *r, const char *path, rp_error *err) {
+    const options *o = r->o;
+    RP_TRY(load_engine(&r->e, path, o, err));
+    RP_TRY(open_engine(&r->e, o, o->context, err));
+    RP_TRY(make_prompt(r, err));
+    if (o->draft)
+        RP_TRY(open_speculator(&r->e, o, &r->speculator, &r->drafter, err));
+    RP_TRY(open_sampler(r, err));
+    RP_TRY(rp_text_open(&r->text, r->e.model, o->stops.text, o->stops.count, err));
+    r->ids = malloc((RP_MIN(o->tokens, rp_session_context(r->e.session)) + 1) * sizeof *r->ids);
     return r->ids ? RP_OK : rp_fail(err, RP_ERR_MEMORY, "ids could not be had");
 }
 
-/* Draws and feeds until something ends the text; r->finish says what. */
+static int32_t pick(void *user, const float *logits) {
+    const run *r = user;
+    return rp_sampler_pick(r->sampler, logits);
+}
+
+static rp_status next_id(run *r, int32_t *id, rp_error *err) {
+    if (r->speculator)
+        return rp_speculator_next(r->speculator, r->o->tokens - r->count, r, pick, id, err);
+    if (r->count)
+        RP_TRY(engine_feed(&r->e, r->ids + r->count - 1, 1, err));
+    *id = pick(r, engine_logits(&r->e));
+    return RP_OK;
+}
+
+/* Draws until something ends the text; r->finish says what. */
 static rp_status decode(run *r, rp_error *err) {
     const char *piece;
     size_t size;
     r->finish = "length";
     while (r->count < r->o->tokens && !r->silent) {
-        int32_t id = rp_sampler_pick(r->sampler, rp_session_logits(r->session));
-        if (rp_token_ends(r->model, id)) {
+        int32_t id;
+        rp_status status = next_id(r, &id, err);
+        if (status == RP_CONTEXT_FULL) {
+            r->finish = "context";
+            break;
+        }
+        RP_TRY(status);
+        if (rp_token_ends(r->e.model, id)) {
             r->finish = "stop";
             break;
         }
@@ -87,29 +136,31 @@ static rp_status decode(run *r, rp_error *err) {
             r->finish = "stop";
             return RP_OK;
         }
-        if (r->count == r->o->tokens)
-            break;
-        rp_status status = rp_session_feed(r->session, &id, 1, err);
-        if (status == RP_CONTEXT_FULL) {
-            r->finish = "context";
-            break;
-        }
-        RP_TRY(status);
     }
     rp_text_finish(r->text, &piece, &size);
     return show(r, piece, size, err);
 }
 
+/* With all that was generated, as far as the context allows. */
+static rp_status save(run *r, rp_error *err) {
+    if (r->speculator)
+        RP_TRY(rp_speculator_settle(r->speculator, err));
+    size_t fed = rp_session_length(r->e.session) - r->prompt_count;
+    if (fed < r->count && rp_session_length(r->e.session) < rp_session_context(r->e.session))
+        RP_TRY(rp_session_feed(r->e.session, r->ids + fed, r->count - fed, err));
+    return save_session(r->e.session, r->o->save, err);
+}
+
 static rp_status generate(run *r, const char *path, rp_error *err) {
     RP_TRY(prepare(r, path, err));
     double start = host_now_ms();
-    RP_TRY(rp_session_feed(r->session, r->prompt, r->prompt_count, err));
+    RP_TRY(engine_prompt(&r->e, r->prompt, r->prompt_count, &r->reused, err));
     for (size_t i = 0; i < r->prompt_count; i++)
         rp_sampler_accept(r->sampler, r->prompt[i]);
     r->prefill_ms = host_now_ms() - start;
     rp_status status = decode(r, err);
     r->decode_ms = host_now_ms() - start - r->prefill_ms;
-    return status;
+    return status == RP_OK && r->o->save ? save(r, err) : status;
 }
 
 /* The first generated token costs a draw only; every later one a pass of the model. */
@@ -118,40 +169,52 @@ static double decode_speed(const run *r) {
 }
 
 static double prefill_speed(const run *r) {
-    return r->prefill_ms > 0 ? (double)r->prompt_count / r->prefill_ms * 1e3 : 0;
+    return r->prefill_ms > 0 ? (double)(r->prompt_count - r->reused) / r->prefill_ms * 1e3 : 0;
 }
 
-static uint64_t peak_bytes(const run *r) {
-    uint64_t now, peak;
-    rp_model_memory(r->model, &now, &peak);
-    return host_peak_bytes(peak);
+static double acceptance(const rp_speculator_figures *f) {
+    return f->drafted ? (double)f->accepted / (double)f->drafted : 0;
 }
 
 static void print_json(const run *r) {
     rp_model_info info;
-    rp_model_get_info(r->model, &info);
+    rp_model_get_info(r->e.model, &info);
     print(1, "{\"text\":");
     print_json_string(r->json_size ? r->json_text : "", r->json_size);
     print(1, ",\"ids\":[");
     for (size_t i = 0; i < r->count; i++)
         print(1, "%s%d", i ? "," : "", r->ids[i]);
+    print(1, "],\"finish_reason\":\"%s\",\"restored_tokens\":%llu", r->finish, (unsigned long long)r->restored);
+    if (r->speculator) {
+        rp_speculator_figures f;
+        rp_speculator_get_figures(r->speculator, &f);
+        print(1, ",\"speculation\":{\"drafted\":%llu,\"accepted\":%llu,\"acceptance\":%.4f,\"passes\":%llu}",
+              (unsigned long long)f.drafted, (unsigned long long)f.accepted, acceptance(&f),
+              (unsigned long long)f.passes);
+    }
     print(1,
-          "],\"finish_reason\":\"%s\",\"timings\":{\"load_ms\":%.3f,\"prompt_tokens\":%llu,\"prefill_ms\":%.3f,"
+          ",\"timings\":{\"load_ms\":%.3f,\"prompt_tokens\":%llu,\"prefill_ms\":%.3f,"
           "\"prefill_tokens_per_s\":%.3f,\"generated_tokens\":%llu,\"decode_ms\":%.3f,\"decode_tokens_per_s\":%.3f,"
           "\"isa\":\"%s\",\"threads\":%u,\"peak_bytes\":%llu}}\n",
-          r->finish, r->load_ms, (unsigned long long)r->prompt_count, r->prefill_ms, prefill_speed(r),
+          r->e.load_ms, (unsigned long long)r->prompt_count, r->prefill_ms, prefill_speed(r),
           (unsigned long long)r->count, r->decode_ms, decode_speed(r), isa_name(info.isa), RP_MAX(r->o->threads, 1),
-          (unsigned long long)peak_bytes(r));
+          (unsigned long long)engine_peak_bytes(&r->e));
 }
 
 static void print_figures(const run *r) {
     rp_model_info info;
     uint32_t threads = RP_MAX(r->o->threads, 1);
-    rp_model_get_info(r->model, &info);
-    print(1,
-          "%llu tokens, model %.1f MB, prefill %.0f tokens/s, decode %.0f tokens/s, %s, %u %s, peak memory %.1f MB\n",
+    rp_model_get_info(r->e.model, &info);
+    print(1, "%llu tokens, model %.1f MB, prefill %.0f tokens/s, decode %.0f tokens/s, %s, %u %s, peak memory %.1f MB",
           (unsigned long long)r->count, (double)info.file_bytes / 1e6, prefill_speed(r), decode_speed(r),
-          isa_name(info.isa), threads, threads == 1 ? "thread" : "threads", (double)peak_bytes(r) / 1e6);
+          isa_name(info.isa), threads, threads == 1 ? "thread" : "threads", (double)engine_peak_bytes(&r->e) / 1e6);
+    if (r->speculator) {
+        rp_speculator_figures f;
+        rp_speculator_get_figures(r->speculator, &f);
+        print(1, ", %llu of %llu drafted accepted (%.0f %%) in %llu passes", (unsigned long long)f.accepted,
+              (unsigned long long)f.drafted, 100 * acceptance(&f), (unsigned long long)f.passes);
+    }
+    print(1, "\n");
 }
 
 int run_generate(const options *o, char **args, uint32_t count) {
@@ -167,8 +230,9 @@ int run_generate(const options *o, char **args, uint32_t count) {
         print_figures(&r);
     rp_text_close(r.text);
     rp_sampler_close(r.sampler);
-    rp_session_close(r.session);
-    unload_model(r.model);
+    rp_speculator_close(r.speculator);
+    rp_session_close(r.drafter);
+    close_engine(&r.e);
     free(r.prompt);
     free(r.ids);
     free(r.json_text);

@@ -1,5 +1,6 @@
 /* The terminal program's host on a machine with a C library: see host.h. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime, pread */
+#define _FILE_OFFSET_BITS 64
 
 #include "../pool.h"
 #include "host.h"
@@ -9,7 +10,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,9 +34,37 @@ void host_close(int handle) {
         close(handle);
 }
 
-bool host_write(int stream, const char *bytes, size_t size) {
+bool host_size(int handle, uint64_t *bytes) {
+    struct stat info;
+    if (fstat(handle, &info) != 0 || !S_ISREG(info.st_mode))
+        return false;
+    *bytes = (uint64_t)info.st_size;
+    return true;
+}
+
+bool host_read_at(int handle, uint64_t offset, void *bytes, size_t size) {
+    char *to = bytes;
     while (size) {
-        ssize_t n = write(stream, bytes, size);
+        ssize_t n = pread(handle, to, size, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        to += n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+bool host_same_file(const char *a, const char *b) {
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+static bool write_all(int handle, const char *bytes, size_t size) {
+    while (size) {
+        ssize_t n = write(handle, bytes, size);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -41,6 +73,77 @@ bool host_write(int stream, const char *bytes, size_t size) {
         size -= (size_t)n;
     }
     return true;
+}
+
+struct host_output {
+    int handle;
+    char *path, *temporary; /* one block, from temporary on */
+};
+
+static host_output *name_output(const char *path) {
+    size_t length = strlen(path), room = length + 32;
+    host_output *output = calloc(1, sizeof *output);
+    char *names = malloc(room + length + 1);
+    if (!output || !names) {
+        free(output);
+        free(names);
+        return NULL;
+    }
+    snprintf(names, room, "%s.%ld.part", path, (long)getpid());
+    memcpy(names + room, path, length + 1);
+    *output = (host_output){-1, names + room, names};
+    return output;
+}
+
+static void free_output(host_output *output) {
+    free(output->temporary);
+    free(output);
+}
+
+host_output *host_create(const char *path) {
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return NULL; /* a device would be replaced by a file */
+    host_output *output = name_output(path);
+    if (!output)
+        return NULL;
+    output->handle = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (output->handle < 0) {
+        free_output(output);
+        return NULL;
+    }
+    return output;
+}
+
+bool host_append(host_output *output, const void *bytes, size_t size) {
+    return write_all(output->handle, bytes, size);
+}
+
+bool host_commit(host_output *output) {
+    bool good = fsync(output->handle) == 0;
+    good = close(output->handle) == 0 && good;
+    good = good && rename(output->temporary, output->path) == 0;
+    if (!good)
+        unlink(output->temporary);
+    free_output(output);
+    return good;
+}
+
+void host_discard(host_output *output) {
+    if (!output)
+        return;
+    close(output->handle);
+    unlink(output->temporary);
+    free_output(output);
+}
+
+bool host_write(int stream, const char *bytes, size_t size) {
+    return write_all(stream, bytes, size);
+}
+
+bool host_shows_colour(int stream) {
+    const char *no_colour = getenv("NO_COLOR"); /* no-color.org: any text but the empty one */
+    return isatty(stream) && !(no_colour && *no_colour);
 }
 
 double host_now_ms(void) {

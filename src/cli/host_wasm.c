@@ -1,4 +1,5 @@
-/* The terminal program's host inside WebAssembly: see host.h. js/bin/reprise.js gives the imports and calls the exports. */
+/* The terminal program's host inside WebAssembly: see host.h. js/bin/reprise.js gives the imports and calls the
+ * exports. */
 #include "host.h"
 
 #include <stdlib.h>
@@ -8,6 +9,14 @@
 IMPORT(open) int import_open(const char *path);
 IMPORT(read) int import_read(int handle, void *bytes, size_t size);
 IMPORT(close) void import_close(int handle);
+IMPORT(size) double import_size(int handle);
+IMPORT(read_at) int import_read_at(int handle, double offset, void *bytes, size_t size);
+IMPORT(same_file) int import_same_file(const char *a, const char *b);
+IMPORT(create) int import_create(const char *path);
+IMPORT(append) int import_append(int handle, const void *bytes, size_t size);
+IMPORT(commit) int import_commit(int handle);
+IMPORT(discard) void import_discard(int handle);
+IMPORT(shows_colour) int import_shows_colour(int stream);
 IMPORT(write) int import_write(int stream, const char *bytes, size_t size);
 IMPORT(now) double import_now(void);
 
@@ -21,6 +30,57 @@ int64_t host_read(int handle, void *bytes, size_t size) {
 
 void host_close(int handle) {
     import_close(handle);
+}
+
+bool host_size(int handle, uint64_t *bytes) {
+    double size = import_size(handle); /* doubles hold whole numbers up to 2^53 */
+    if (size < 0)
+        return false;
+    *bytes = (uint64_t)size;
+    return true;
+}
+
+bool host_read_at(int handle, uint64_t offset, void *bytes, size_t size) {
+    return import_read_at(handle, (double)offset, bytes, size) != 0;
+}
+
+bool host_same_file(const char *a, const char *b) {
+    return import_same_file(a, b) != 0;
+}
+
+struct host_output {
+    int handle;
+};
+
+host_output *host_create(const char *path) {
+    host_output *output = malloc(sizeof *output);
+    int handle = output ? import_create(path) : -1;
+    if (handle < 0) {
+        free(output);
+        return NULL;
+    }
+    output->handle = handle;
+    return output;
+}
+
+bool host_append(host_output *output, const void *bytes, size_t size) {
+    return import_append(output->handle, bytes, size) != 0;
+}
+
+bool host_commit(host_output *output) {
+    bool good = import_commit(output->handle) != 0;
+    free(output);
+    return good;
+}
+
+void host_discard(host_output *output) {
+    if (output)
+        import_discard(output->handle);
+    free(output);
+}
+
+bool host_shows_colour(int stream) {
+    return import_shows_colour(stream) != 0;
 }
 
 bool host_write(int stream, const char *bytes, size_t size) {

@@ -161,8 +161,8 @@ static rp_status listed_ids(const char *text, int32_t **ids, size_t *count, rp_e
     return RP_OK;
 }
 
-rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, int32_t **ids, size_t *count,
-                     rp_error *err) {
+rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, bool may_be_empty, int32_t **ids,
+                     size_t *count, rp_error *err) {
     *ids = NULL;
     if ((o->prompt != NULL) + (o->file != NULL) + (o->ids != NULL) > 1)
         return rp_fail(err, RP_ERR_ARGUMENT, "a prompt comes from one of --prompt, --file and --ids, not from two");
@@ -179,7 +179,7 @@ rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, in
         const char *text = o->prompt ? o->prompt : "";
         RP_TRY(text_ids(model, text, strlen(text), flags, ids, count, err));
     }
-    if (*count)
+    if (*count || may_be_empty)
         return RP_OK;
     free(*ids);
     *ids = NULL;
@@ -187,15 +187,22 @@ rp_status prompt_ids(const rp_model *model, const options *o, unsigned flags, in
                    "the prompt is empty and the model puts no BOS first; want at least one token");
 }
 
-rp_status open_session(const rp_model *model, const options *o, uint32_t context, rp_session **session, rp_error *err) {
-    rp_session_options how = {.context = context, .kv_type = kv_type(o), .threads = o->threads};
-    return rp_session_open(session, model, &how, err);
+rp_status name_file(const char *path, rp_error *err) {
+    char message[sizeof err->message];
+    memcpy(message, err->message, sizeof message);
+    return rp_fail(err, err->status, "%s: %s", path, message);
+}
+
+const char *kv_name(rp_kv_type type) {
+    static const char *const names[] = {"f16", "f32", "q8_0", "q8_q4"};
+    return names[type];
 }
 
 rp_kv_type kv_type(const options *o) {
-    if (o->kv && strcmp(o->kv, "f32") == 0)
-        return RP_KV_F32;
-    return o->kv && strcmp(o->kv, "q8_0") == 0 ? RP_KV_Q8_0 : RP_KV_F16;
+    for (int i = 0; o->kv && i <= RP_KV_Q8_Q4; i++)
+        if (strcmp(o->kv, kv_name((rp_kv_type)i)) == 0)
+            return (rp_kv_type)i;
+    return RP_KV_F16;
 }
 
 const char *isa_name(rp_isa isa) {

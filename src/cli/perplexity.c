@@ -1,6 +1,6 @@
-/* reprise perplexity: how well a model foresees a text. The text is cut into windows that do not overlap; each starts from
- * BOS (where the model has one) and every token after it is scored. With --split each piece is a text of its own, scored with
- * the end token that should follow it; line ends around a piece belong to the separator. */
+/* reprise perplexity: how well a model foresees a text. The text is cut into windows that do not overlap; each
+ * starts from BOS (where the model has one) and every token after it is scored. With --split each piece is a text of
+ * its own, scored with the end token that should follow it; line ends around a piece belong to the separator. */
 #include "../math.h"
 #include "cli.h"
 
@@ -8,13 +8,11 @@
 #include <string.h>
 
 typedef struct score {
-    rp_session *session;
-    const rp_model *model;
-    uint32_t vocab, window;
+    engine *e;
+    uint32_t window;
     const int32_t *ids; /* the window being scored */
     size_t count;
-    uint64_t tokens, bytes;
-    double nll;
+    scored sum;
     size_t done, total; /* bytes, for progress */
     double shown_ms;
 } score;
@@ -23,16 +21,16 @@ static bool add_position(void *user, size_t index, const float *logits) {
     score *s = user;
     if (index + 1 == s->count)
         return false;
-    s->nll += rp_logits_logsumexp(logits, s->vocab) - logits[s->ids[index + 1]];
-    s->tokens++;
+    s->sum.nll += rp_logits_logsumexp(logits, s->e->vocab) - logits[s->ids[index + 1]];
+    s->sum.tokens++;
     return true;
 }
 
 static rp_status score_window(score *s, const int32_t *ids, size_t count, rp_error *err) {
     s->ids = ids;
     s->count = count;
-    RP_TRY(rp_session_rewind(s->session, 0, err));
-    return rp_session_feed_each(s->session, ids, count, s, add_position, err);
+    RP_TRY(engine_rewind(s->e, 0, err));
+    return engine_feed_each(s->e, ids, count, s, add_position, err);
 }
 
 static void show_progress(score *s, double part) {
@@ -41,14 +39,14 @@ static void show_progress(score *s, double part) {
         return;
     s->shown_ms = now;
     print(2, "%3.0f %%, %llu tokens, perplexity %.3f\n", 100 * ((double)s->done + part) / (double)s->total,
-          (unsigned long long)s->tokens, s->tokens ? rp_exp(s->nll / (double)s->tokens) : 0.0);
+          (unsigned long long)s->sum.tokens, s->sum.tokens ? rp_exp(s->sum.nll / (double)s->sum.tokens) : 0.0);
 }
 
 /* Scores one text in windows: first BOS, then window - 1 tokens. */
 static rp_status score_text(score *s, const char *text, size_t size, bool with_end, rp_error *err) {
-    int32_t bos = rp_token_bos(s->model), eos = rp_token_eos(s->model), *ids;
+    int32_t bos = rp_token_bos(s->e->model), eos = rp_token_eos(s->e->model), *ids;
     size_t count, first = bos >= 0;
-    RP_TRY(text_ids(s->model, text, size, 0, &ids, &count, err));
+    RP_TRY(text_ids(s->e->model, text, size, 0, &ids, &count, err));
     int32_t *window = malloc(s->window * sizeof *window);
     if (!window) {
         free(ids);
@@ -68,7 +66,7 @@ static rp_status score_text(score *s, const char *text, size_t size, bool with_e
     }
     free(window);
     free(ids);
-    s->bytes += size;
+    s->sum.bytes += size;
     return status;
 }
 
@@ -103,46 +101,53 @@ static rp_status score_pieces(score *s, const char *text, size_t size, const cha
     return RP_OK;
 }
 
-static rp_status perplexity(const options *o, char **args, rp_model **model, score *s, rp_error *err) {
-    double load_ms;
+uint32_t scoring_window(const engine *e, const options *o) {
+    rp_model_info info;
+    rp_model_get_info(e->model, &info);
+    return RP_MAX(o->window ? o->window : RP_MIN(512, info.context_trained), 2);
+}
+
+rp_status score_file(engine *e, const options *o, const char *path, scored *result, rp_error *err) {
     char *text;
     size_t size;
-    rp_model_info info;
     if (o->split && !*o->split)
         return rp_fail(err, RP_ERR_ARGUMENT, "--split: want a text that is not empty");
-    RP_TRY(load_model(args[0], o, PART_ALL, model, &load_ms, err));
-    rp_model_get_info(*model, &info);
-    s->model = *model;
-    s->vocab = info.vocab;
-    s->window = o->window ? o->window : RP_MIN(512, info.context_trained);
-    s->window = RP_MAX(s->window, 2);
-    RP_TRY(open_session(*model, o, RP_MAX(s->window, o->context), &s->session, err));
-    RP_TRY(file_read(args[1], &text, &size, err));
-    s->total = RP_MAX(size, 1);
-    s->shown_ms = host_now_ms();
-    rp_status status = o->split ? score_pieces(s, text, size, o->split, err) : score_text(s, text, size, false, err);
+    RP_TRY(file_read(path, &text, &size, err));
+    score s = {.e = e, .window = scoring_window(e, o), .total = RP_MAX(size, 1), .shown_ms = host_now_ms()};
+    rp_status status = o->split ? score_pieces(&s, text, size, o->split, err) : score_text(&s, text, size, false, err);
     free(text);
     RP_TRY(status);
-    return s->tokens ? RP_OK
-                     : rp_fail(err, RP_ERR_ARGUMENT, "%s: no token to score, want a text of some words", args[1]);
+    *result = s.sum;
+    return s.sum.tokens ? RP_OK
+                        : rp_fail(err, RP_ERR_ARGUMENT, "%s: no token to score, want a text of some words", path);
+}
+
+static rp_status perplexity(const options *o, char **args, engine *e, scored *result, rp_error *err) {
+    RP_TRY(load_engine(e, args[0], o, err));
+    RP_TRY(open_engine(e, o, RP_MAX(scoring_window(e, o), o->context), err));
+    return score_file(e, o, args[1], result, err);
+}
+
+void print_scored(const scored *s) {
+    print(1, "\"tokens\":%llu,\"bytes\":%llu,\"nll\":", (unsigned long long)s->tokens, (unsigned long long)s->bytes);
+    print_json_number(s->nll);
+    print(1, ",\"nats_per_byte\":");
+    print_json_number(s->nll / (double)s->bytes);
+    print(1, ",\"perplexity\":");
+    print_json_number(rp_exp(s->nll / (double)s->tokens));
 }
 
 int run_perplexity(const options *o, char **args, uint32_t count) {
     (void)count;
-    rp_model *model = NULL;
-    score s = {0};
+    engine e = {0};
+    scored s = {0};
     rp_error err;
-    rp_status status = perplexity(o, args, &model, &s, &err);
+    rp_status status = perplexity(o, args, &e, &s, &err);
     if (status == RP_OK) {
-        print(1, "{\"tokens\":%llu,\"bytes\":%llu,\"nll\":", (unsigned long long)s.tokens, (unsigned long long)s.bytes);
-        print_json_number(s.nll);
-        print(1, ",\"nats_per_byte\":");
-        print_json_number(s.nll / (double)s.bytes);
-        print(1, ",\"perplexity\":");
-        print_json_number(rp_exp(s.nll / (double)s.tokens));
+        print(1, "{");
+        print_scored(&s);
         print(1, "}\n");
     }
-    rp_session_close(s.session);
-    unload_model(model);
+    close_engine(&e);
     return status == RP_OK ? EXIT_OK : report(&err);
 }

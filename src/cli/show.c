@@ -108,49 +108,40 @@ static bool print_position(void *user, size_t index, const float *logits) {
     return true;
 }
 
-static rp_status show_logits(shown *s, bool each, size_t count, rp_session *session, rp_error *err) {
+static rp_status show_logits(shown *s, bool each, size_t count, engine *e, rp_error *err) {
     if (each)
-        return rp_session_feed_each(session, s->ids, count, s, print_position, err);
-    RP_TRY(rp_session_feed(session, s->ids, count, err));
-    print_logits(s, count, rp_session_logits(session));
+        return engine_feed_each(e, s->ids, count, s, print_position, err);
+    RP_TRY(engine_feed(e, s->ids, count, err));
+    print_logits(s, count, engine_logits(e));
     return RP_OK;
 }
 
-static rp_status logits(const rp_model *model, const options *o, const int32_t *ids, size_t count, rp_session *session,
-                        rp_error *err) {
-    rp_status status = RP_ERR_MEMORY;
-    rp_model_info info;
-    rp_model_get_info(model, &info);
-    shown s = {.model = model, .ids = ids, .room = RP_MIN(o->top, info.vocab)};
-    s.top = malloc(RP_MAX(s.room, 1) * sizeof *s.top);
-    s.logprobs = malloc(RP_MAX(s.room, 1) * sizeof *s.logprobs);
-    if (s.top && s.logprobs)
-        status = show_logits(&s, o->each, count, session, err);
-    else
-        rp_fail(err, status, "room for the likeliest ids could not be had");
-    free(s.top);
-    free(s.logprobs);
-    return status;
+static rp_status logits(const char *path, const options *o, engine *e, shown *s, int32_t **ids, rp_error *err) {
+    size_t count = 0;
+    unsigned flags = RP_TOKENIZE_BOS | (o->special ? RP_TOKENIZE_SPECIAL : 0);
+    RP_TRY(load_engine(e, path, o, err));
+    RP_TRY(prompt_ids(e->model, o, flags, false, ids, &count, err));
+    RP_TRY(open_engine(e, o, o->context, err));
+    s->model = e->model;
+    s->ids = *ids;
+    s->room = RP_MIN(o->top, e->vocab);
+    s->top = malloc(RP_MAX(s->room, 1) * sizeof *s->top);
+    s->logprobs = malloc(RP_MAX(s->room, 1) * sizeof *s->logprobs);
+    if (!s->top || !s->logprobs)
+        return rp_fail(err, RP_ERR_MEMORY, "room for the likeliest ids could not be had");
+    return show_logits(s, o->each, count, e, err);
 }
 
 int run_logits(const options *o, char **args, uint32_t count) {
     (void)count;
-    rp_model *model = NULL;
-    rp_session *session = NULL;
+    engine e = {0};
+    shown s = {0};
     int32_t *ids = NULL;
-    size_t id_count = 0;
     rp_error err;
-    double load_ms;
-    unsigned flags = RP_TOKENIZE_BOS | (o->special ? RP_TOKENIZE_SPECIAL : 0);
-    rp_status status = load_model(args[0], o, PART_ALL, &model, &load_ms, &err);
-    if (status == RP_OK)
-        status = prompt_ids(model, o, flags, &ids, &id_count, &err);
-    if (status == RP_OK)
-        status = open_session(model, o, o->context, &session, &err);
-    if (status == RP_OK)
-        status = logits(model, o, ids, id_count, session, &err);
+    rp_status status = logits(args[0], o, &e, &s, &ids, &err);
+    free(s.top);
+    free(s.logprobs);
     free(ids);
-    rp_session_close(session);
-    unload_model(model);
+    close_engine(&e);
     return status == RP_OK ? EXIT_OK : report(&err);
 }

@@ -65,9 +65,9 @@ static rp_status read_file(rp_draft *d, int file, uint64_t size, const rp_conver
                        "the input is no GGUF file, no llama2.c checkpoint and no folder with config.json");
     rp_format(d->arch, sizeof d->arch, "llama");
     RP_TRY(rp_draft_from_llama2c(d, file, size, err));
-    return o->tokenizer
-               ? RP_OK
-               : rp_fail(err, RP_ERR_ARGUMENT, "a llama2.c checkpoint has no vocabulary: want --tokenizer FILE");
+    return o->tokenizer ? RP_OK
+                        : rp_fail(err, RP_ERR_ARGUMENT,
+                                  "a llama2.c checkpoint has no vocabulary: want a tokenizer (--tokenizer FILE)");
 }
 
 static rp_status read_vocab_size(const rp_draft *d, uint32_t *vocab, rp_error *err) {

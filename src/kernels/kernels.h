@@ -63,7 +63,7 @@ typedef struct rp_matmul {
     size_t stride;
 } rp_matmul;
 
-/* Cached values in q8_0, mixed: out[query * stride + i] = sum over positions of weight * value, for the 32 columns i of one
+/* Cached values in q8_0 or q4_0, mixed: out[query * stride + i] = sum over positions of weight * value, for the 32 columns i of one
  * strip (kv.h). Order of sums: over tiles of 32 positions from left to right,
  *   w[p] = weights[p] * d[p], top = max |w|, q[p] = w[p] * (32767 / top) to nearest even, all 0 if top is below 1e-30
  *   acc += float(sum of q * code) * (top / 32767)
@@ -99,6 +99,7 @@ typedef struct rp_kernels {
     /* x = exp(scale * (x - max)) / sum, the sum as in rms_norm; multiplied by 1 / sum. */
     void (*softmax)(float *x, size_t n, float scale);
     void (*mix_q8_0)(const rp_mix *job);
+    void (*mix_q4_0)(const rp_mix *job); /* the same of code = nibble - 8 */
 } rp_kernels;
 
 extern const rp_kernels rp_kernels_reference;
@@ -120,6 +121,16 @@ uint32_t rp_kernels_check(const rp_kernels *kernels);
 enum { RP_MIX_TILE_BYTES = 2 * RP_TILE + RP_TILE * RP_TILE };
 static inline size_t rp_mix_place(size_t position, size_t column) {
     return 2 * RP_TILE + position / 2 * 2 * RP_TILE + 2 * column + position % 2;
+}
+
+/* The same in q4_0: a byte holds a column's code + 8 in its low nibble and that of the column 16 further on in its high
+ * one, so that taking them apart gives two runs of the layout above. */
+enum { RP_MIX_Q4_TILE_BYTES = 2 * RP_TILE + RP_TILE * RP_TILE / 2, RP_MIX_Q4_ZERO = 8 };
+static inline size_t rp_mix_q4_place(size_t position, size_t column) {
+    return 2 * RP_TILE + position / 2 * RP_TILE + 2 * (column % (RP_TILE / 2)) + position % 2;
+}
+static inline unsigned rp_mix_q4_shift(size_t column) {
+    return column < RP_TILE / 2 ? 0 : 4;
 }
 
 #endif

@@ -195,7 +195,7 @@ static void softmax_reference(float *x, size_t n, float scale) {
         x[i] *= inverse;
 }
 
-/* ---- Cached values in q8_0 ----------------------------------------------------------------------------- */
+/* ---- Cached values in q8_0 and q4_0 -------------------------------------------------------------------- */
 
 /* One tile's weights times its scales, in 16 bits; returns what a step of them is worth. */
 static float quantize_weights(const float *weights, const uint8_t *tile, int16_t q[RP_TILE]) {
@@ -216,22 +216,36 @@ static float quantize_weights(const float *weights, const uint8_t *tile, int16_t
     return zero ? 0.0f : top / 32767.0f;
 }
 
-static void mix_q8_0_reference(const rp_mix *job) {
+RP_INLINE int mix_code(const uint8_t *tile, bool nibbles, size_t p, size_t c) {
+    if (nibbles)
+        return (tile[rp_mix_q4_place(p, c)] >> rp_mix_q4_shift(c) & 15) - RP_MIX_Q4_ZERO;
+    return (int8_t)tile[rp_mix_place(p, c)];
+}
+
+RP_INLINE void mix(const rp_mix *job, bool nibbles) {
     for (size_t query = 0; query < job->queries; query++) {
         float *out = job->out + query * job->stride;
         memset(out, 0, RP_TILE * sizeof *out);
         for (size_t i = 0; i < job->tiles; i++) {
-            const uint8_t *tile = job->strip + i * RP_MIX_TILE_BYTES;
+            const uint8_t *tile = job->strip + i * (size_t)(nibbles ? RP_MIX_Q4_TILE_BYTES : RP_MIX_TILE_BYTES);
             int16_t q[RP_TILE];
             float unit = quantize_weights(job->weights + query * job->weight_stride + i * RP_TILE, tile, q);
             for (size_t c = 0; c < RP_TILE; c++) {
                 int32_t sum = 0;
                 for (size_t p = 0; p < RP_TILE; p++)
-                    sum += q[p] * (int8_t)tile[rp_mix_place(p, c)];
+                    sum += q[p] * mix_code(tile, nibbles, p, c);
                 out[c] += (float)sum * unit;
             }
         }
     }
+}
+
+static void mix_q8_0_reference(const rp_mix *job) {
+    mix(job, false);
+}
+
+static void mix_q4_0_reference(const rp_mix *job) {
+    mix(job, true);
 }
 
 const rp_kernels rp_kernels_reference = {
@@ -262,4 +276,5 @@ const rp_kernels rp_kernels_reference = {
     .gelu_mul = gelu_mul_reference,
     .softmax = softmax_reference,
     .mix_q8_0 = mix_q8_0_reference,
+    .mix_q4_0 = mix_q4_0_reference,
 };

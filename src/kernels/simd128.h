@@ -118,6 +118,7 @@ void rp_gelu_mul_simd128(float *gate, const float *up, size_t n);
 void rp_softmax_simd128(float *x, size_t n, float scale);
 /* simd128_mix.c */
 void rp_mix_q8_0_simd128(const rp_mix *job);
+void rp_mix_q4_0_simd128(const rp_mix *job);
 
 /* The tables of simd128 and relaxed, which differ in the matrix products of types whose codes have no sign: rp_matmul_q4_0_##codes
  * and so on. */
@@ -147,6 +148,7 @@ void rp_mix_q8_0_simd128(const rp_mix *job);
         .gelu_mul = rp_gelu_mul_simd128,                                                                               \
         .softmax = rp_softmax_simd128,                                                                                 \
         .mix_q8_0 = rp_mix_q8_0_simd128,                                                                               \
+        .mix_q4_0 = rp_mix_q4_0_simd128,                                                                               \
     }
 
 #endif

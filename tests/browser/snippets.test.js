@@ -9,7 +9,7 @@ const ROOT = new URL('../../', import.meta.url);
 const DOCUMENTS = ['README.md', 'js/README.md', 'js/element/README.md'];
 const MODELS = { 'stories.gguf': 'models/stories.gguf', 'smollm2.gguf': 'build/models/smollm2.gguf' };
 const PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Example</title>'
-  + '<script type="importmap">{"imports":{"reprise":"./reprise/index.js","reprise/element":"./reprise/element/index.js"}}</script><body>';
+  + '<script type="importmap">{"imports":{"reprise":"./reprise/index.js","reprise/convert":"./reprise/convert.js","reprise/element":"./reprise/element/index.js"}}</script><body>';
 
 const read = (name) => readFileSync(new URL(name, ROOT));
 const snippets = (kind) => DOCUMENTS.filter((name) => existsSync(new URL(name, ROOT))).flatMap((name) => (

@@ -7,7 +7,7 @@
 #include "program_model.h"
 #include "session.h"
 
-enum { IDS = 23, CONTEXT = 64, VOCAB = SHAPE_VOCAB, KV_TYPES = RP_KV_Q8_0 + 1, TERMS = 8 };
+enum { IDS = 23, CONTEXT = 64, VOCAB = SHAPE_VOCAB, KV_TYPES = RP_KV_Q8_Q4 + 1, TERMS = 8 };
 
 /* A low-rank term of an adapter's file. */
 typedef struct term {
@@ -382,6 +382,15 @@ TEST(names_tell_adapters_apart) {
     CHECK_INT(rp_adapter_open(&second, f.model, &f.err), RP_OK);
     CHECK_INT(feed_adapter(second, file.size, file.size, &f.err), RP_OK);
     CHECK(rp_adapter_fingerprint(first) != rp_adapter_fingerprint(second));
+    const rp_adapter_use uses[] = {{first, 1}, {first, 2}, {second, 1}};
+    uint64_t keys[RP_COUNT(uses)];
+    rp_session *session = open_session(&f, RP_KV_F16, 0);
+    for (size_t i = 0; i < RP_COUNT(uses); i++) {
+        CHECK_INT(rp_session_use_adapters(session, &uses[i], 1, &f.err), RP_OK);
+        keys[i] = rp_session_key(session);
+        CHECK(i == 0 || (keys[i] != keys[i - 1] && keys[i] != keys[0]));
+    }
+    rp_session_close(session);
     rp_adapter_close(first);
     rp_adapter_close(second);
     close_shape(&f);

@@ -141,6 +141,39 @@ static rp_status exercise_run(const rp_model *model, uint64_t *hash, rp_error *e
     return status;
 }
 
+/* One session after other programs: what the model allows of them runs, what it does not is an error. */
+static rp_status exercise_programs(const rp_model *model, rp_error *err) {
+    static const rp_program_options programs[] = {{.layers = "0,0"},
+                                                  {.reuse_kv = true},
+                                                  {.exit_threshold = 0.5f},
+                                                  {.layers = "1x3,0-1", .reuse_kv = true},
+                                                  {.loops = 1},
+                                                  {0}};
+    static const int32_t ids[] = {0, 0, 0};
+    rp_model_info info;
+    rp_session *session = NULL;
+    size_t reused;
+    rp_model_get_info(model, &info);
+    rp_session_options first = {.context = 8, .chunk = 2, .kv_type = RP_KV_Q8_0, .program = {.loops = info.loop_max}};
+    rp_status status = rp_session_open(&session, model, &first, err);
+    if (status == RP_OK)
+        status = rp_session_feed(session, ids, 3, err);
+    for (size_t i = 0; status == RP_OK && i < sizeof programs / sizeof *programs; i++) {
+        if (rp_session_reprogram(session, &programs[i], err) == RP_ERR_MEMORY)
+            status = err->status;
+        while (status == RP_OK && rp_session_step(session) == RP_STEP_MORE)
+            ;
+    }
+    if (status == RP_OK)
+        status = rp_session_begin(session, ids, 2, &reused, err);
+    if (status == RP_OK)
+        rp_session_want_embedding(session);
+    while (status == RP_OK && rp_session_step(session) == RP_STEP_MORE)
+        ;
+    rp_session_close(session);
+    return status;
+}
+
 /* Feeds the file in pieces of `piece` bytes and uses the model if it loads. */
 static inline exercise_result exercise(const uint8_t *bytes, size_t size, size_t piece, exercise_host *host) {
     exercise_result result = {.status = RP_OK};
@@ -156,6 +189,8 @@ static inline exercise_result exercise(const uint8_t *bytes, size_t size, size_t
         }
         if (result.status == RP_OK)
             result.status = exercise_run(model, &result.hash, &result.error);
+        if (result.status == RP_OK)
+            result.status = exercise_programs(model, &result.error);
     }
     rp_model_close(model);
     return result;

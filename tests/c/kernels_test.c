@@ -367,8 +367,8 @@ TEST(mix_q4_0) {
     check_hash(0xf9b4d39f6db8e1d2);
 }
 
-/* Every nibble in every place is what the layout says, in floats that a child could sum: the hash above only knows that the tables
- * agree with each other. */
+/* Every nibble in every place is what the layout says, in sums of one term: above, tables are only compared with each
+ * other. */
 TEST(mix_q4_0_reads_each_nibble) {
     start_case();
     for (size_t at = 0; at < RP_TILE * RP_TILE; at++) {

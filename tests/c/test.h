@@ -96,7 +96,7 @@ __attribute__((unused)) static void test_check_text(const char *is, const char *
         test_print("%s is \"%s\", want \"%s\"\n", what, is ? is : "(null)", want);
 }
 
-static int test_run_all(const test_case *cases, size_t count, uint64_t seed) {
+__attribute__((unused)) static int test_run_all(const test_case *cases, size_t count, uint64_t seed) {
     int passed = 0, failed = 0, skipped = 0;
     test_print("seed %" PRIu64 "\n", seed);
     for (size_t i = 0; i < count; i++) {

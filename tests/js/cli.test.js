@@ -52,7 +52,7 @@ test('wrong usage is one line and exit code 2', async () => {
   await fails(['generate', MODEL, '-n', 'many'], 2, ['--tokens', 'many']);
   await fails(['generate', MODEL, '--top-p', '1.5'], 2, ['--top-p', '1.5']);
   await fails(['generate', MODEL, '--seed', '-1'], 2, ['--seed']);
-  await fails(['generate', MODEL, '--kv', 'q2'], 2, ['--kv', 'q8_0']);
+  await fails(['generate', MODEL, '--kv', 'q2'], 2, ['--kv', 'q8_0', 'q8_q4']);
   await fails(['generate', MODEL, '--prompt'], 2, ['--prompt']);
   await fails(['inspect', MODEL, 'more'], 2, ['MODEL']);
 });
@@ -190,7 +190,7 @@ test('bytes that are no UTF-8 are text like any other', async () => {
 
 test('logits: the same hash for a prompt, its ids, and every KV type on every target', async () => {
   const hashes = new Set();
-  for (const kv of ['f32', 'f16', 'q8_0']) {
+  for (const kv of ['f32', 'f16', 'q8_0', 'q8_q4']) {
     const { text } = await everywhere(['logits', MODEL, '-p', 'Once upon a time', '--top', '3', '--kv', kv]);
     const result = JSON.parse(text);
     assert.is(result.top.length, 3);
@@ -200,7 +200,7 @@ test('logits: the same hash for a prompt, its ids, and every KV type on every ta
     assert.is(again.hash, result.hash);
     hashes.add(result.hash);
   }
-  assert.is(hashes.size, 3);
+  assert.is(hashes.size, 4);
 });
 
 test('inspect needs the header alone and counts what is shared', async () => {

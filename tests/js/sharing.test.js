@@ -103,13 +103,6 @@ for (const [name, program, keys, mention] of BROKEN) {
   });
 }
 
-test('refused: an override of a visit, which this engine does not do', async () => {
-  const { kv, tensors } = randomModel(shared('override', 2, { layerMap: [0, 0, 1, 1] }));
-  const extra = { ...tensors.find(({ name }) => name === 'blk.0.attn_norm.weight'), name: 'blk.0.r1.attn_norm.weight' };
-  writeGGUF(file('override'), { kv, tensors: [...tensors, extra] });
-  await refused('native', file('override'), ['RP_ERR_FORMAT', 'RP_ERR_UNSUPPORTED'], /blk\.0\.r1\.attn_norm/);
-});
-
 test('refused: the first visit of a slot without K', async () => {
   writeRandomModel(file('no-k'), shared('no-k', 2, { layerMap: [0, 0, 1, 1], kvMap: [0, 0, 1, 1] }, { omit: ['blk.1.attn_k.weight'] }));
   await refused('native', file('no-k'), 'RP_ERR_FORMAT', /blk\.1\.attn_k/);

@@ -48,8 +48,22 @@ test('one build and the scripts that are always loaded fit into 100 KB, with thr
   }
 });
 
+test('the converter is fetched when it is used', () => {
+  const parts = [...reach(['convert.js', ...lazy.filter((file) => file.startsWith('convert-run'))]).filter((file) => !needed.includes(file)), 'wasm/convert.wasm'];
+  console.log(`\nfor converting: ${parts.map((file) => `${file} ${gzipped(file)}`).join(', ')} (gzip -9)`);
+  assert.equal(parts.map((file) => file.replace(/-\w{8}/, '')), ['convert-run.js', 'convert.js', 'wasm/convert.wasm']);
+  assert.equal(needed.filter((file) => /convert/.test(file)), []);
+  assert.equal(needed.filter((file) => read(file).includes('convert.wasm')), []);
+  const demo = (file) => [...readFileSync(join(ROOT, 'web/demo', file), 'utf8').matchAll(/^import .*from '(.*)'$/gm)].map(([, to]) => to);
+  const seen = new Set(['./app.js']);
+  for (const file of seen) if (file.startsWith('./')) demo(file).forEach((to) => seen.add(to));
+  assert.ok(seen.size > 20 && ![...seen].some((file) => /convert/.test(file)), [...seen].join());
+  assert.not(/convert\.js/.test(readFileSync(join(ROOT, 'web/index.html'), 'utf8')));
+  assert.ok(total(parts) < MOST);
+});
+
 test('the package holds what its scripts import, and nothing loads from another host', () => {
-  const all = reach([...needed, ...needed.flatMap((file) => imports(file, true)), 'bin/reprise.js']);
+  const all = reach([...needed, ...needed.flatMap((file) => imports(file, true)), 'convert.js', 'bin/reprise.js']);
   assert.equal(all.filter((file) => !existsSync(join(PACKAGE, file))), []);
   const bare = all.filter((file) => !file.startsWith('lazy/')).flatMap((file) => [...read(file).matchAll(/(?:from|import\()\s*['"]([^.'"][^'"]*)['"]/g)].map(([, name]) => name));
   assert.equal([...new Set(bare)].filter((name) => !name.startsWith('node:')), []);

@@ -15,7 +15,7 @@ const read = async (stream) => {
   return text;
 };
 
-for (const kvType of ['f16', 'q8_0'])
+for (const kvType of ['f16', 'q8_0', 'q8_q4'])
   test(`texts written together are those written alone, KV cache in ${kvType}`, async () => {
     const model = await Model.load(STORIES, { context: 256, sessions: MANY, kvType });
     const write = async (i) => {

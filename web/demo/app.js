@@ -4,6 +4,7 @@ import { Announcer } from './announcer.js'
 import { readCatalogue } from './catalogue.js'
 import { Chat } from './chat.js'
 import { byId } from './dom.js'
+import { Drops } from './drops.js'
 import { clearFault, showFault } from './faults.js'
 import { Figures } from './figures.js'
 import { bytes } from './format.js'
@@ -27,7 +28,8 @@ const chat = new Chat(writer)
 const modes = new Modes()
 const loader = new ModelLoader()
 const progress = new Progress(() => loader.cancel())
-const picker = new Picker((entry, context) => loader.load(entry, context))
+const drops = new Drops()
+const picker = new Picker((entry, context) => loader.load(entry, context), () => convert())
 const loadFault = byId('load-fault')
 
 /** @type {import('./catalogue.js').Entry[]} */
@@ -80,6 +82,8 @@ function connectControls() {
     else chat.release()
     if (modes.current === 'story' && story.empty) story.tell()
   })
+  drops.addEventListener('model', ({ detail: file }) => picker.openFile(file))
+  drops.addEventListener('other', ({ detail: dropped }) => convert(dropped))
   const toggles = [byId('story-shade'), byId('chat-shade')]
   const shade = (on) => {
     for (const toggle of toggles) toggle.setAttribute('aria-pressed', on)
@@ -91,6 +95,21 @@ function connectControls() {
     toggle.addEventListener('click', () => shade(toggle.getAttribute('aria-pressed') !== 'true'))
   shade(recall('shade', false))
   writer.addEventListener('state', () => document.body.classList.toggle('busy', writer.busy))
+}
+
+/** The dialog that converts, which is fetched when it is wanted. @type {Promise<import('./convert.js').Converter> | undefined} */
+let converter
+
+/** @param {import('./drops.js').Dropped} [dropped] */
+async function convert(dropped) {
+  converter ??= import('./convert.js').then(({ Converter }) => new Converter((file) => picker.openFile(file)))
+  try {
+    byId('picker').close()
+    ;(await converter).open(dropped)
+  } catch (error) {
+    converter = undefined
+    showFault(loadFault, error, { 'Try again': () => convert(dropped) })
+  }
 }
 
 /** The model of the last visit if it is here whole, else the one that comes with the page: nothing large unasked. */

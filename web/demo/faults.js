@@ -20,8 +20,9 @@ function adviceFor(error) {
 }
 
 /** Shows an error, in place of one that was shown there before.
- * @param {HTMLElement} place @param {any} error @param {Record<string, () => void>} [actions] label to what it does */
-export function showFault(place, error, actions = {}) {
+ * @param {HTMLElement} place @param {any} error @param {Record<string, () => void>} [actions] label to what it does
+ * @param {string} [note] what can be done about it */
+export function showFault(place, error, actions = {}, note = adviceFor(error ?? {})) {
   const close = () => place.replaceChildren()
   const buttons = Object.entries({ ...actions, Dismiss: () => {} }).map(([text, action]) => h('button', {
     type: 'button', text, class: 'quiet', on: {
@@ -33,7 +34,7 @@ export function showFault(place, error, actions = {}) {
   }))
   place.replaceChildren(h('div', { class: 'fault', role: 'alert' },
     h('p', {}, h('strong', { text: error?.code ?? error?.name ?? 'Error' }), ` ${error?.message ?? error}`),
-    h('p', { class: 'note', text: adviceFor(error ?? {}) }),
+    h('p', { class: 'note', text: note }),
     h('div', { class: 'row' }, ...buttons)))
 }
 

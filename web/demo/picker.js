@@ -19,8 +19,9 @@ export class Picker {
   /** @type {import('./catalogue.js').Entry | null} */ #entry = null
   /** @type {AbortController | null} */ #asking = null
 
-  /** @param {(entry: import('./catalogue.js').Entry, context: number | undefined) => void} onLoad */
-  constructor(onLoad) {
+  /** @param {(entry: import('./catalogue.js').Entry, context: number | undefined) => void} onLoad
+   * @param {() => void} onConvert */
+  constructor(onLoad, onConvert) {
     closeable(this.#dialog)
     this.#dialog.addEventListener('close', () => this.#asking?.abort())
     this.#load.addEventListener('click', () => {
@@ -37,8 +38,8 @@ export class Picker {
       event.target.value = ''
     })
     byId('file-button').addEventListener('click', () => byId('file').click())
+    byId('convert-button').addEventListener('click', onConvert)
     this.#context.addEventListener('change', () => this.#entry && this.#ask(this.#entry))
-    this.#acceptDrops()
   }
 
   /** @param {import('./catalogue.js').Entry[]} entries */
@@ -121,24 +122,5 @@ export class Picker {
     this.#context.max = info.contextTrained
     this.#load.disabled = verdict.answer === 'no'
     this.#load.textContent = whole || entry.source instanceof Blob ? 'Load' : `Load, ${bytes(plan.download)}`
-  }
-
-  #acceptDrops() {
-    const hint = byId('drop-hint')
-    addEventListener('dragover', (event) => {
-      if (!event.dataTransfer?.types.includes('Files')) return
-      event.preventDefault()
-      hint.hidden = false
-    })
-    addEventListener('dragleave', (event) => {
-      if (!event.relatedTarget) hint.hidden = true
-    })
-    addEventListener('drop', (event) => {
-      hint.hidden = true
-      const file = event.dataTransfer?.files[0]
-      if (!file) return
-      event.preventDefault()
-      this.openFile(file)
-    })
   }
 }

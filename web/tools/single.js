@@ -2,7 +2,7 @@
 //
 //     node web/tools/single.js OUT.html
 //
-// What js/lazy/ holds and is only imported when it is needed stays out: the story model needs none of it.
+// What js/lazy/ holds and is only imported when it is needed stays out, and so does the converter: the story model needs none of it.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
@@ -15,7 +15,7 @@ const base64 = (file) => readFileSync(join(root, file)).toString('base64')
 function build() {
   const { models } = JSON.parse(read('models/catalogue.json'))
   const { parameters, licence, sharing } = models.find(({ shipped }) => shipped)
-  const program = bundle(['js/worker.js', 'web/single/page.js'], /^js\/lazy\//)
+  const program = bundle(['js/worker.js', 'web/single/page.js'], /^js\/(lazy\/|convert)/)
   if (/<\/script|<!--/i.test(program)) throw new Error('the program cannot stand inside a script element')
   const parts = {
     style: `\n${read('web/style/base.css')}${read('web/single/page.css')}`, program, boot: read('web/single/boot.js'),

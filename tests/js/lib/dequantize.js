@@ -19,7 +19,8 @@ function reader(bytes) {
   return { u32, u64, text, value, skip: (size) => (at += size), at: () => at };
 }
 
-function half(bits) {
+/** The value of a half float's bits; infinities and NaN are no weights. */
+export function half(bits) {
   const exponent = (bits >> 10) & 31, fraction = bits & 1023, sign = bits >> 15 ? -1 : 1;
   return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
 }

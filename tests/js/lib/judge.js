@@ -1,4 +1,4 @@
-// llama.cpp, through node-llama-cpp's prebuilt binary, as judge of ids and logits. Only the golden maker uses it.
+// llama.cpp, through node-llama-cpp's prebuilt binary, as judge of ids and logits, of goldens and of converted files.
 // One thread, no GPU, no flash attention and a KV cache in F32, so that what differs from us is arithmetic alone.
 // Logits come out raw: the sampler is greedy, without temperature or penalties; `summary` checks that the
 // probabilities they give sum to 1 over the whole vocabulary.

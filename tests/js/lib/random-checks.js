@@ -7,7 +7,7 @@ import { randomIds, writeRandomModel } from './random-model.js';
 import { VOCABULARY_SIZE } from './random-vocabulary.js';
 
 const SAME_BITS = ['native', 'scalar', 'simd128'];
-const KV_TYPES = ['f32', 'f16', 'q8_0'];
+const KV_TYPES = ['f32', 'f16', 'q8_0', 'q8_q4'];
 const runs = new Map(golden('random-models').runs.map((run) => [run.name, run]));
 
 /** Makes the model's file, the one its golden belongs to, and returns its path. */
