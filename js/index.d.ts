@@ -144,7 +144,11 @@ export interface ModelInfo {
   /** Blocks stored; visits of a token, in order: block of the attention, block of the FFN, KV slot (-1: none). */
   blocks: number
   visits: number
-  program: { attn: number; ffn: number; slot: number; writes: boolean }[]
+  program: Visit[]
+  /** How often the looped blocks run, and the range that the file allows. */
+  loops: number
+  loopMin: number
+  loopMax: number
   kvSlots: number
   dim: number
   ffnDim: number
@@ -168,6 +172,22 @@ export interface ModelInfo {
   threads: number
   bos: number
   eos: number
+}
+
+export interface Visit {
+  attn: number
+  ffn: number
+  slot: number
+  /** It writes its KV slot; otherwise it reads what an earlier visit wrote. */
+  writes: boolean
+  /** Something of the block is different on this visit: norms, step bias, low-rank terms. */
+  varies: boolean
+  /** The loops' input comes in again before it. */
+  injects: boolean
+  /** The exit rule is asked after it. */
+  mayExit: boolean
+  /** The output norm runs after it: between loops. */
+  normAfter: boolean
 }
 
 /** Files kept in the origin's private file system. */

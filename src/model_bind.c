@@ -261,7 +261,7 @@ static rp_status read_pattern(const rp_model *m, const char *name, uint32_t peri
 
 static rp_status mark_blocks(rp_model *m, rp_error *err) {
     const rp_config *c = &m->config;
-    bool slides[RP_MAX_VISITS], rotates[RP_MAX_VISITS];
+    bool slides[RP_MAX_VISITS] = {false}, rotates[RP_MAX_VISITS] = {false};
     RP_TRY(read_pattern(m, "attention.sliding_window_pattern", c->window_period, slides, err));
     RP_TRY(read_pattern(m, "rope.pattern", c->rope_skip_period, rotates, err));
     for (uint32_t i = 0; i < c->blocks; i++) {

@@ -287,7 +287,7 @@ static rp_status read_visits(rp_model *m, bool *any, rp_error *err) {
 }
 
 rp_status rp_program_read(rp_model *m, rp_error *err) {
-    bool used[RP_MAX_VISITS] = {false}, shares_slots, by_visit;
+    bool used[RP_MAX_VISITS] = {false}, shares_slots = false, by_visit = false;
     RP_TRY(refuse_unknown(m, err));
     RP_TRY(read_loops(m, err));
     RP_TRY(read_blocks(m, err));

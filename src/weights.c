@@ -56,8 +56,8 @@ rp_status rp_weights_add(rp_weights *w, const rp_gguf *gguf, const char *name, c
         .bytes = want->rows ? groups * rp_group_bytes(type, want->columns) : want->columns * sizeof(float),
         .matrix = want->matrix,
         .vector = want->vector,
-        .ready = ready,
     };
+    w->places[w->count - 1].ready = ready;
     if (want->rows)
         *want->matrix = (rp_matrix){.type = type, .rows = (uint32_t)want->rows, .columns = (uint32_t)want->columns};
     return RP_OK;

@@ -54,6 +54,13 @@ function attend(q, keys, values, { heads, kvHeads, headDim }) {
   return out;
 }
 
+// The exit rule, for one position after a loop.
+function ask(exit, leaves, x, threshold = 1) {
+  exit.sum += leaves * exit.stays;
+  exit.stays *= 1 - leaves;
+  if (!exit.x && exit.sum >= threshold) exit.x = x;
+}
+
 /** Logits after each of `ids` of a described model of type F32, without biases, windows or norms of heads. */
 export function referenceLogits(description, ids) {
   const model = complete(description), { dim, epsilon, program = {}, sandwich, rotates, embeddingRank } = model;
@@ -111,13 +118,8 @@ export function referenceLogits(description, ids) {
       const up = product('ffn', 'ffn_up', normed), gate = product('ffn', 'ffn_gate', normed).map((value, i) => silu(value) * up[i]);
       return add(x, product('ffn', 'ffn_down', gate), get('ffn', 'post_ffw_norm.weight'));
     });
-    if (has(loop.exitVisits, visit))
-      exits.forEach((exit, t) => {
-        const leaves = sigmoid(multiply(tensors.get('exit_gate.weight'), norm(states[t], output, epsilon))[0] + tensors.get('exit_gate.bias')[0]);
-        exit.sum += leaves * exit.stays;
-        exit.stays *= 1 - leaves;
-        if (!exit.x && exit.sum >= (program.exitThreshold ?? 1)) exit.x = states[t];
-      });
+    const gate = (x) => multiply(tensors.get('exit_gate.weight'), norm(x, output, epsilon))[0] + tensors.get('exit_gate.bias')[0];
+    if (has(loop.exitVisits, visit)) exits.forEach((exit, t) => ask(exit, sigmoid(gate(states[t])), states[t], program.exitThreshold));
     if (has(loop.normVisits, visit)) states = states.map((x) => norm(x, output, epsilon));
   });
   const head = tensors.get('output.weight') ?? tensors.get('token_embd.weight');
