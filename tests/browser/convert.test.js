@@ -170,7 +170,8 @@ async function opened(browser, server) {
   const page = await demo(browser, server);
   assert.equal(server.log.filter(({ path }) => /convert/.test(path)), [], 'nothing of it is loaded before');
   await page.click('#model-button');
-  await page.click('#convert-button');
+  await page.until(() => document.getElementById('picker').open);
+  await page.evaluate(() => document.getElementById('convert-button').click()); // where it is drawn moves while the picker opens
   await page.until(() => document.getElementById('converter')?.open);
   assert.equal(server.log.filter(({ path }) => path.endsWith('convert.wasm')), []);
   return page;
