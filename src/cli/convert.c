@@ -145,7 +145,7 @@ static void print_result(const options *o, const rp_converted *r) {
 int run_convert(const options *o, char **args, uint32_t count) {
     (void)count;
     rp_error err;
-    rp_converted result;
+    rp_converted result = {0};
     places p = {.input = args[0], .output_path = o->output, .shows = !o->json && host_shows_colour(2)};
     if (convert(o, args[0], &p, &result, &err) != RP_OK)
         return report(&err);

@@ -87,7 +87,7 @@ static rp_status read_input(rp_draft *d, const rp_convert_options *o, int *file,
         RP_TRY(rp_draft_from_folder(d, !o->tokenizer, err));
     if (!o->tokenizer)
         return RP_OK;
-    uint32_t vocab;
+    uint32_t vocab = 0;
     RP_TRY(read_vocab_size(d, &vocab, err));
     return rp_vocabulary_from_file(d->keys, d->memory, o->tokenizer_name, o->tokenizer, o->tokenizer_size, vocab, err);
 }

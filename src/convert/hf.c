@@ -252,7 +252,7 @@ static rp_status read_folder(rp_hf *hf, bool vocabulary, rp_error *err) {
 }
 
 rp_status rp_draft_from_folder(rp_draft *draft, bool vocabulary, rp_error *err) {
-    rp_hf hf = {.draft = draft};
+    rp_hf hf = {.draft = draft, .arch = ""};
     rp_json_document *document = NULL;
     char *text = NULL;
     size_t size = 0;

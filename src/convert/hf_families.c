@@ -328,7 +328,7 @@ static rp_status set_kv_map(rp_hf *hf, uint32_t shared, const bool *slides, rp_e
 }
 
 static rp_status describe_gemma3(rp_hf *hf, rp_error *err) {
-    bool slides[RP_MAX_VISITS];
+    bool slides[RP_MAX_VISITS] = {false};
     uint32_t shared = 0, window = 4096, scalar = hf->head_dim;
     float local = 10000.0f;
     hf->tied = true;

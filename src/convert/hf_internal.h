@@ -74,7 +74,7 @@ extern const size_t rp_hf_family_count;
 const rp_safetensor *rp_hf_take(rp_hf *hf, const char *name);
 /* hf_tensors.c: rows first..first+rows-1 of a tensor under a name of ours; columns 0: a vector of `rows` values. */
 rp_status rp_hf_add(rp_hf *hf, const rp_safetensor *from, const char *ours, uint64_t rows, uint64_t columns,
-                    uint64_t first, rp_draft_tensor **added, rp_error *err);
+                    uint64_t first, rp_error *err);
 /* hf_tensors.c: a tensor of one shape. */
 rp_status rp_hf_add_whole(rp_hf *hf, const char *theirs, const char *ours, uint64_t rows, uint64_t columns,
                           bool required, rp_error *err);

@@ -19,7 +19,7 @@ static uint64_t values_of(const rp_safetensor *t) {
 }
 
 rp_status rp_hf_add(rp_hf *hf, const rp_safetensor *from, const char *ours, uint64_t rows, uint64_t columns,
-                    uint64_t first, rp_draft_tensor **added, rp_error *err) {
+                    uint64_t first, rp_error *err) {
     rp_draft_tensor *t = rp_draft_add(hf->draft, ours, err);
     if (!t)
         return err->status;
@@ -34,8 +34,6 @@ rp_status rp_hf_add(rp_hf *hf, const rp_safetensor *from, const char *ours, uint
     t->source_rows = t->rows;
     t->source_columns = t->columns;
     t->first_row = first;
-    if (added)
-        *added = t;
     return RP_OK;
 }
 
@@ -56,7 +54,7 @@ rp_status rp_hf_add_whole(rp_hf *hf, const char *theirs, const char *ours, uint6
     if (!t)
         return required ? rp_fail(err, RP_ERR_FORMAT, "%s: this tensor is missing", theirs) : RP_OK;
     RP_TRY(check_shape(t, rows, columns, err));
-    return rp_hf_add(hf, t, ours, rows, columns, 0, NULL, err);
+    return rp_hf_add(hf, t, ours, rows, columns, 0, err);
 }
 
 /* ---- Blocks -------------------------------------------------------------------------------------------- */
@@ -67,18 +65,18 @@ static bool is_vector(const rp_safetensor *t) {
 
 static rp_status add_rows(rp_hf *hf, const rp_safetensor *t, const char *ours, uint64_t rows, uint32_t pair_heads,
                           rp_error *err) {
-    rp_draft_tensor *added;
     RP_TRY(check_shape(t, rows, is_vector(t) ? 0 : hf->dim, err));
-    RP_TRY(rp_hf_add(hf, t, ours, rows, is_vector(t) ? 0 : hf->dim, 0, &added, err));
+    RP_TRY(rp_hf_add(hf, t, ours, rows, is_vector(t) ? 0 : hf->dim, 0, err));
+    rp_draft_tensor *added = &hf->draft->tensors[hf->draft->count - 1];
     added->pair_heads = hf->family->pairs_move ? pair_heads : 0;
     return RP_OK;
 }
 
 static rp_status add_norm(rp_hf *hf, const rp_safetensor *t, const char *ours, uint64_t size, bool is_head,
                           rp_error *err) {
-    rp_draft_tensor *added;
     RP_TRY(check_shape(t, size, 0, err));
-    RP_TRY(rp_hf_add(hf, t, ours, size, 0, 0, &added, err));
+    RP_TRY(rp_hf_add(hf, t, ours, size, 0, 0, err));
+    rp_draft_tensor *added = &hf->draft->tensors[hf->draft->count - 1];
     added->add = hf->family->add;
     added->pair_heads = is_head && hf->family->pairs_move ? 1 : 0;
     return RP_OK;
@@ -94,7 +92,7 @@ static rp_status add_parts(rp_hf *hf, const rp_safetensor *t, uint32_t block, co
     for (size_t i = 0, first = 0; i < count; first += rows[i++]) {
         char name[RP_KEY_SIZE];
         rp_format(name, sizeof name, "blk.%u.%s", block, names[i]);
-        RP_TRY(rp_hf_add(hf, t, name, rows[i], vectors ? 0 : hf->dim, vectors ? i : first, NULL, err));
+        RP_TRY(rp_hf_add(hf, t, name, rows[i], vectors ? 0 : hf->dim, vectors ? i : first, err));
     }
     return RP_OK;
 }
@@ -127,7 +125,7 @@ static rp_status add_one(rp_hf *hf, const rp_safetensor *t, const char *ours, rp
     case RP_HF_DOWN: {
         uint64_t columns = kind == RP_HF_O ? q : hf->ffn;
         RP_TRY(check_shape(t, hf->dim, is_vector(t) ? 0 : columns, err));
-        return rp_hf_add(hf, t, ours, hf->dim, is_vector(t) ? 0 : columns, 0, NULL, err);
+        return rp_hf_add(hf, t, ours, hf->dim, is_vector(t) ? 0 : columns, 0, err);
     }
     default: return rp_fail(err, RP_ERR_UNSUPPORTED, "%.80s: no way to convert this", t->name);
     }
