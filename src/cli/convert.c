@@ -80,14 +80,13 @@ static rp_status read_tokenizer(const char *path, rp_convert_options *how, char 
     return status;
 }
 
-static rp_status read_types(const options *o, rp_convert_options *how) {
+static void read_types(const options *o, rp_convert_options *how) {
     how->keep_types = !o->type;
     how->head = RP_TYPES;
     if (o->type)
         rp_convert_type(o->type, &how->type);
     if (o->head_type)
         rp_convert_type(o->head_type, &how->head);
-    return RP_OK;
 }
 
 static rp_status convert(const options *o, const char *input, places *p, rp_converted *result, rp_error *err) {
@@ -101,7 +100,7 @@ static rp_status convert(const options *o, const char *input, places *p, rp_conv
         return rp_fail(err, RP_ERR_ARGUMENT, "%s is the input: want another output", o->output);
     if (o->head_type && !o->type)
         return rp_fail(err, RP_ERR_ARGUMENT, "--head-type without --type");
-    RP_TRY(read_types(o, &how));
+    read_types(o, &how);
     rp_memory_init(&memory, &(rp_host){0});
     rp_status status = o->tokenizer ? read_tokenizer(o->tokenizer, &how, &tokenizer, err) : RP_OK;
     if (status == RP_OK)

@@ -21,29 +21,6 @@ typedef struct search {
     uint8_t a[PIECE], b[PIECE];
 } search;
 
-/* What follows "blk.BLOCK.", or NULL. */
-static const char *name_in(const rp_draft_tensor *t, uint32_t block) {
-    char prefix[RP_KEY_SIZE];
-    size_t length = rp_format(prefix, sizeof prefix, "blk.%u.", block);
-    return strncmp(t->name, prefix, length) == 0 ? t->name + length : NULL;
-}
-
-static bool is_visits(const char *name) {
-    return name[0] == 'r' && name[1] >= '0' && name[1] <= '9';
-}
-
-static bool is_norm(const char *name) {
-    return strstr(name, "_norm.") != NULL;
-}
-
-static bool is_ffn(const char *name) {
-    return strncmp(name, "ffn_", 4) == 0 || strncmp(name, "post_ffw_norm", 13) == 0;
-}
-
-static bool is_kv(const char *name) {
-    return strncmp(name, "attn_k.", 7) == 0 || strncmp(name, "attn_v.", 7) == 0;
-}
-
 /* ---- Equal bytes --------------------------------------------------------------------------------------- */
 
 static uint64_t source_bytes(const rp_draft_tensor *t) {
@@ -93,20 +70,16 @@ static rp_status hash_tensor(search *s, const rp_draft_tensor *t, const char *na
 
 static rp_status hash_halves(search *s, rp_error *err) {
     const rp_draft *d = s->draft;
-    for (size_t i = 0; i < d->count; i++)
-        for (uint32_t block = 0; block < s->model->config.blocks; block++) {
-            const char *name = name_in(&d->tensors[i], block);
-            if (!name)
-                continue;
-            half *h = name && !is_visits(name) ? &s->halves[is_ffn(name)][block] : NULL;
-            if (h)
-                h->exists = true;
-            if (h && is_kv(name))
-                h->has_kv = true;
-            else if (h && !is_norm(name))
-                RP_TRY(hash_tensor(s, &d->tensors[i], name, &h->hash, err));
-            break;
-        }
+    for (size_t i = 0; i < d->count; i++) {
+        rp_block_name n;
+        if (!rp_block_name_read(d->tensors[i].name, &n) || n.time != RP_EVERY_VISIT)
+            continue;
+        half *h = &s->halves[n.ffn][n.block];
+        h->exists = true;
+        h->has_kv |= n.kv;
+        if (!n.kv && !n.norm)
+            RP_TRY(hash_tensor(s, &d->tensors[i], n.name, &h->hash, err));
+    }
     return RP_OK;
 }
 
@@ -115,13 +88,14 @@ static rp_status covers(search *s, uint32_t a, uint32_t b, bool ffn, bool *yes, 
     const rp_draft *d = s->draft;
     *yes = true;
     for (size_t i = 0; *yes && i < d->count; i++) {
-        const char *name = name_in(&d->tensors[i], a);
+        rp_block_name n;
         char theirs[RP_KEY_SIZE];
-        if (!name || is_visits(name) || is_norm(name) || is_ffn(name) != ffn)
+        if (!rp_block_name_read(d->tensors[i].name, &n) || n.block != a || n.time != RP_EVERY_VISIT || n.norm ||
+            n.ffn != ffn)
             continue;
-        rp_format(theirs, sizeof theirs, "blk.%u.%s", b, name);
+        rp_format(theirs, sizeof theirs, "blk.%u.%s", b, n.name);
         const rp_draft_tensor *other = rp_draft_find(d, theirs);
-        if (!other && is_kv(name))
+        if (!other && n.kv)
             continue;
         *yes = other != NULL;
         if (other)
@@ -172,63 +146,41 @@ static void number_blocks(search *s) {
 
 /* ---- The new draft ------------------------------------------------------------------------------------- */
 
-static rp_status copy_as(rp_draft *to, const rp_draft_tensor *from, const char *name, rp_error *err) {
-    if (rp_draft_find(to, name))
-        return RP_OK;
-    rp_draft_tensor *t = rp_draft_add(to, name, err);
-    if (!t)
-        return err->status;
-    char kept[RP_TENSOR_NAME];
-    memcpy(kept, t->name, sizeof kept);
-    *t = *from;
-    memcpy(t->name, kept, sizeof kept);
-    return RP_OK;
-}
-
 /* A norm or a visit's own tensor: the block's if it is the same there, else one of this visit. */
-static rp_status copy_small(search *s, rp_draft *to, const rp_draft_tensor *t, const char *name, uint32_t block,
-                            uint32_t time, bool of_visit, rp_error *err) {
+static rp_status copy_small(search *s, rp_draft *to, const rp_draft_tensor *t, const rp_block_name *n, uint32_t block,
+                            uint32_t time, rp_error *err) {
     char own[RP_KEY_SIZE];
     bool same = false;
-    rp_format(own, sizeof own, "blk.%u.%s", block, name);
+    rp_format(own, sizeof own, "blk.%u.%s", block, n->name);
     const rp_draft_tensor *there = rp_draft_find(to, own);
-    if (is_norm(name) && there)
+    if (there)
         RP_TRY(same_bytes(s, t, there, &same, err));
     if (same)
         return RP_OK;
-    if (of_visit || there)
-        rp_format(own, sizeof own, "blk.%u.r%u.%s", block, time, name);
-    return copy_as(to, t, own, err);
+    if (n->visits_only || there)
+        rp_format(own, sizeof own, "blk.%u.r%u.%s", block, time, n->name);
+    return rp_draft_copy(to, t, own, err);
 }
 
 /* One half of visit v, which is the time-th of its new block. */
 static rp_status copy_half(search *s, rp_draft *to, const rp_visit *v, bool ffn, uint32_t time, rp_error *err) {
     const rp_draft *d = s->draft;
     const rp_block *half = &s->model->blocks[ffn ? v->ffn : v->attn];
-    uint32_t rep = s->same[ffn][half->base], block = s->number[ffn][rep];
-    char own[RP_KEY_SIZE];
+    uint32_t first = s->same[ffn][half->base], block = s->number[ffn][first];
     for (size_t i = 0; i < d->count; i++) {
         const rp_draft_tensor *t = &d->tensors[i];
-        const char *name = name_in(t, half->base);
-        if (!name || is_visits(name) || is_ffn(name) != ffn)
+        rp_block_name n;
+        char own[RP_KEY_SIZE];
+        if (!rp_block_name_read(t->name, &n) || n.block != half->base || n.ffn != ffn)
             continue;
-        rp_format(own, sizeof own, "blk.%u.r%u.%s", half->base, half->time, name);
-        if (rp_draft_find(d, own))
-            continue; /* the visit has its own */
-        if (is_norm(name)) {
-            RP_TRY(copy_small(s, to, t, name, block, time, false, err));
-        } else if (half->base == rep) {
-            rp_format(own, sizeof own, "blk.%u.%s", block, name);
-            RP_TRY(copy_as(to, t, own, err));
+        rp_format(own, sizeof own, "blk.%u.r%u.%s", half->base, half->time, n.name);
+        bool of_visit = n.time == half->time, replaced = n.time == RP_EVERY_VISIT && rp_draft_find(d, own);
+        if (of_visit || (n.time == RP_EVERY_VISIT && n.norm && !replaced)) {
+            RP_TRY(copy_small(s, to, t, &n, block, time, err));
+        } else if (n.time == RP_EVERY_VISIT && !n.norm && half->base == first) {
+            rp_format(own, sizeof own, "blk.%u.%s", block, n.name);
+            RP_TRY(rp_draft_copy(to, t, own, err));
         }
-    }
-    for (size_t i = 0; i < d->count; i++) {
-        const char *name = name_in(&d->tensors[i], half->base);
-        char prefix[16];
-        size_t length = rp_format(prefix, sizeof prefix, "r%u.", half->time);
-        if (!name || strncmp(name, prefix, length) != 0 || is_ffn(name + length) != ffn)
-            continue;
-        RP_TRY(copy_small(s, to, &d->tensors[i], name + length, block, time, !is_norm(name + length), err));
     }
     return RP_OK;
 }
@@ -236,9 +188,7 @@ static rp_status copy_half(search *s, rp_draft *to, const rp_visit *v, bool ffn,
 static rp_status copy_all(search *s, rp_draft *to, uint32_t *maps[2], rp_error *err) {
     const rp_program *p = &s->model->program;
     uint32_t times[2][RP_MAX_VISITS] = {{0}};
-    for (size_t i = 0; i < s->draft->count; i++)
-        if (strncmp(s->draft->tensors[i].name, "blk.", 4) != 0)
-            RP_TRY(copy_as(to, &s->draft->tensors[i], s->draft->tensors[i].name, err));
+    RP_TRY(rp_draft_copy_ends(to, s->draft, err));
     for (uint32_t i = 0; i < p->visits; i++)
         for (int ffn = 0; ffn < 2; ffn++) {
             const rp_visit *v = &p->visit[i];

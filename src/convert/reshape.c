@@ -153,69 +153,38 @@ rp_status rp_draft_rename(rp_draft *d, const char *arch, rp_error *err) {
 
 /* ---- Tensors of visits --------------------------------------------------------------------------------- */
 
-/* True for "blk.BLOCK.NAME", with *name at what follows the block's number. */
-static bool is_of_block(const char *tensor, uint32_t block, const char **name) {
-    char prefix[RP_KEY_SIZE];
-    size_t length = rp_format(prefix, sizeof prefix, "blk.%u.", block);
-    *name = tensor + length;
-    return strncmp(tensor, prefix, length) == 0;
-}
-
-static bool is_ffn(const char *name) {
-    return strncmp(name, "ffn_", 4) == 0 || strncmp(name, "post_ffw_norm", 13) == 0;
-}
-
-static bool is_kv(const char *name) {
-    return strncmp(name, "attn_k", 6) == 0 || strncmp(name, "attn_v", 6) == 0;
-}
-
-/* "rR.NAME": *name moves to NAME. */
-static bool is_of_visit(const char **name, uint32_t *time) {
-    const char *at = *name;
-    if (at[0] != 'r' || at[1] < '0' || at[1] > '9')
-        return false;
-    for (*time = 0, at++; *at >= '0' && *at <= '9' && *time < RP_MAX_VISITS; at++)
-        *time = *time * 10 + (uint32_t)(*at - '0');
-    if (*at != '.')
-        return false;
-    *name = at + 1;
-    return true;
-}
-
-/* What has no name in a block, only in a visit. */
-static bool is_of_visits_only(const char *name) {
-    return strncmp(name, "step.", 5) == 0 || strstr(name, ".lora_") != NULL;
-}
-
-/* Copies tensor `index` of `from`, under another name. */
-static rp_status copy_as(rp_draft *d, const rp_draft_tensor *from, const char *name, rp_error *err) {
-    rp_draft_tensor source = *from; /* adding may move the array it is in */
+rp_status rp_draft_copy(rp_draft *d, const rp_draft_tensor *from, const char *name, rp_error *err) {
     rp_draft_tensor *t = rp_draft_find(d, name);
     t = t ? t : rp_draft_add(d, name, err);
     if (!t)
         return err->status;
-    memcpy(source.name, t->name, sizeof source.name);
-    *t = source;
+    rp_draft_tensor copy = *from;
+    memcpy(copy.name, t->name, sizeof copy.name);
+    *t = copy;
+    return RP_OK;
+}
+
+rp_status rp_draft_copy_ends(rp_draft *to, const rp_draft *from, rp_error *err) {
+    rp_block_name of_block;
+    for (size_t i = 0; i < from->count; i++)
+        if (!rp_block_name_read(from->tensors[i].name, &of_block))
+            RP_TRY(rp_draft_copy(to, &from->tensors[i], from->tensors[i].name, err));
     return RP_OK;
 }
 
 /* One half of a visit as block `block` of the new draft. */
 static rp_status copy_half(rp_draft *to, const rp_draft *from, const rp_visit *v, const rp_block *half, bool ffn,
                            uint32_t block, rp_error *err) {
-    for (int own = 0; own < 2; own++) /* the visit's own tensors take the place of the block's */
+    const int32_t times[] = {RP_EVERY_VISIT, half->time}; /* the visit's own tensors take the place of the block's */
+    for (size_t k = 0; k < RP_COUNT(times); k++)
         for (size_t i = 0; i < from->count; i++) {
-            const char *name;
-            uint32_t time = 0;
+            rp_block_name n;
             char ours[RP_KEY_SIZE];
-            if (!is_of_block(from->tensors[i].name, half->base, &name))
+            if (!rp_block_name_read(from->tensors[i].name, &n) || n.block != half->base || n.time != times[k] ||
+                n.ffn != ffn || (n.kv && !v->writes))
                 continue;
-            bool of_visit = is_of_visit(&name, &time);
-            if (of_visit != (own == 1) || (of_visit && time != half->time) || is_ffn(name) != ffn)
-                continue;
-            if (is_kv(name) && !v->writes)
-                continue;
-            rp_format(ours, sizeof ours, is_of_visits_only(name) ? "blk.%u.r0.%s" : "blk.%u.%s", block, name);
-            RP_TRY(copy_as(to, &from->tensors[i], ours, err));
+            rp_format(ours, sizeof ours, n.visits_only ? "blk.%u.r0.%s" : "blk.%u.%s", block, n.name);
+            RP_TRY(rp_draft_copy(to, &from->tensors[i], ours, err));
         }
     return RP_OK;
 }
@@ -225,14 +194,6 @@ static rp_status copy_visit(rp_draft *to, const rp_draft *from, const rp_model *
     if (v->slot >= 0)
         RP_TRY(copy_half(to, from, v, &m->blocks[v->attn], false, block, err));
     return copy_half(to, from, v, &m->blocks[v->ffn], true, block, err);
-}
-
-/* Everything outside of blocks. */
-static rp_status copy_ends(rp_draft *to, const rp_draft *from, rp_error *err) {
-    for (size_t i = 0; i < from->count; i++)
-        if (strncmp(from->tensors[i].name, "blk.", 4) != 0)
-            RP_TRY(copy_as(to, &from->tensors[i], from->tensors[i].name, err));
-    return RP_OK;
 }
 
 /* The plain architecture with the same blocks. */
@@ -275,7 +236,7 @@ rp_status rp_draft_unroll(rp_draft *d, const rp_model *m, const char **keeps, rp
     const rp_program *p = &m->program;
     uint32_t identity[RP_MAX_VISITS], from[RP_MAX_VISITS];
     rp_draft made = {.memory = d->memory, .files = d->files};
-    rp_status status = copy_ends(&made, d, err);
+    rp_status status = rp_draft_copy_ends(&made, d, err);
     for (uint32_t i = 0; status == RP_OK && i < p->visits; i++) {
         identity[i] = i;
         from[i] = m->blocks[p->visit[i].attn].base;
@@ -286,9 +247,11 @@ rp_status rp_draft_unroll(rp_draft *d, const rp_model *m, const char **keeps, rp
     rp_draft_drop(&made);
     RP_TRY(status);
     *keeps = special(m);
-    for (size_t i = 0; i < d->count; i++)
-        if (strstr(d->tensors[i].name, ".r0."))
+    for (size_t i = 0; i < d->count; i++) {
+        rp_block_name n;
+        if (rp_block_name_read(d->tensors[i].name, &n) && n.visits_only)
             *keeps = "step biases and low-rank terms";
+    }
     rp_draft_clear_program(d);
     RP_TRY(rp_draft_set_maps(d, p->visits, identity, identity, p->visits, err));
     RP_TRY(rp_draft_set_visits(d, m, p, keeps, err));
@@ -316,21 +279,13 @@ static void renumber(rp_draft *d, const int32_t *number) {
     size_t kept = 0;
     for (size_t i = 0; i < d->count; i++) {
         rp_draft_tensor t = d->tensors[i];
-        for (uint32_t block = 0; block < RP_MAX_VISITS && strncmp(t.name, "blk.", 4) == 0; block++) {
-            const char *name;
-            char ours[RP_TENSOR_NAME];
-            if (!is_of_block(t.name, block, &name))
+        rp_block_name n;
+        if (rp_block_name_read(d->tensors[i].name, &n)) {
+            if (number[n.block] < 0)
                 continue;
-            if (number[block] < 0) {
-                t.name[0] = 0;
-            } else {
-                rp_format(ours, sizeof ours, "blk.%u.%s", (uint32_t)number[block], name);
-                memcpy(t.name, ours, sizeof ours);
-            }
-            break;
+            rp_format(t.name, sizeof t.name, "blk.%u.%s", (uint32_t)number[n.block], n.name);
         }
-        if (t.name[0])
-            d->tensors[kept++] = t;
+        d->tensors[kept++] = t;
     }
     d->count = kept;
 }

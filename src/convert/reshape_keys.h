@@ -1,7 +1,8 @@
-/* Inside reshape.c and dedup.c: the keys of a program. */
+/* Inside reshape.c and dedup.c: the keys of a program, and a draft made from another. */
 #ifndef RP_RESHAPE_KEYS_H
 #define RP_RESHAPE_KEYS_H
 
+#include "block_name.h"
 #include "reshape.h"
 
 /* Takes out every key that says which visits there are, so that a new program can be said. */
@@ -23,6 +24,10 @@ rp_status rp_draft_rename(rp_draft *draft, const char *arch, rp_error *err);
 /* The name of an architecture whose blocks are shared: "reprise-llama" for "llama", and those that have a name of their own. */
 rp_status rp_draft_set_reprise_name(rp_draft *draft, const rp_model *model, rp_error *err);
 
+/* A tensor under another name, in the place of one that has this name already; `from` is of another draft. */
+rp_status rp_draft_copy(rp_draft *to, const rp_draft_tensor *from, const char *name, rp_error *err);
+/* Everything outside of blocks. */
+rp_status rp_draft_copy_ends(rp_draft *to, const rp_draft *from, rp_error *err);
 /* Gives the draft the tensors of another one, which gets the old ones; gives back what such another one holds. */
 void rp_draft_take(rp_draft *draft, rp_draft *made);
 void rp_draft_drop(rp_draft *made);

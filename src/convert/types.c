@@ -1,6 +1,7 @@
 /* Which type each tensor is written in, and in which order they come. See reshape.h. */
 #include "reshape.h"
 
+#include "block_name.h"
 #include "quantize.h"
 
 #include <string.h>
@@ -70,18 +71,14 @@ rp_status rp_draft_set_types(rp_draft *d, rp_type type, rp_type head, rp_error *
 
 static uint32_t rank_of(const char *name) {
     static const char *const first[] = {"token_embd.", "token_embd_proj."}, *const last[] = {"output_proj.", "output."};
-    uint32_t block = 0;
+    rp_block_name n;
     for (uint32_t i = 0; i < RP_COUNT(first); i++)
         if (strncmp(name, first[i], strlen(first[i])) == 0)
             return i;
     for (uint32_t i = 0; i < RP_COUNT(last); i++)
         if (strncmp(name, last[i], strlen(last[i])) == 0)
             return UINT32_MAX - 1 + i;
-    if (strncmp(name, "blk.", 4) != 0)
-        return 2; /* small ones, which some programs need early */
-    for (const char *at = name + 4; *at >= '0' && *at <= '9' && block < RP_MAX_BLOCKS; at++)
-        block = block * 10 + (uint32_t)(*at - '0');
-    return 3 + block;
+    return rp_block_name_read(name, &n) ? 3 + n.block : 2; /* 2: small ones, which some programs need early */
 }
 
 void rp_draft_order(rp_draft *d) {
