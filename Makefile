@@ -115,7 +115,7 @@ fuzz: fuzzers ## run each fuzzer for SECONDS=60
 	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
 
 .PHONY: bench bench-growth bench-kernels bench-page bench-plot
-bench: package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
+bench: native package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
 	@node tests/bench/main.js $(ROUNDS) $(BENCH)
 bench-growth: package tools-browsers tests/node_modules/.package-lock.json ## time and memory at 30 to 120 visits, contexts 512 to 8192
 	@node tests/bench/growth.js

@@ -1,11 +1,11 @@
 // The files that are measured: made in build/bench/ when they are missing. `shared` stands for one whose blocks are played more
 // than once, which only we run: its rivals get `twin`, the same model written out.
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { json, ROOT } from '../js/lib/cli.js';
 import { writeOnnx } from './onnx.js';
-import { mobileLLM, smolLM2, unrolled, writeShape } from './shape.js';
-import { unroll } from './unroll.js';
+import { mobileLLM, smolLM2, writeShape } from './shape.js';
 
 const TWICE = mobileLLM('Q4_0', 2);
 
@@ -20,6 +20,9 @@ const TWICE = mobileLLM('Q4_0', 2);
  * @property {Record<string, (path: string) => void>} makes of files that can be made
  */
 
+/** @param {string} from @param {string} to */
+const unroll = (from, to) => execFileSync('build/native/reprise', ['convert', from, '-o', to, '--unroll'], { cwd: ROOT });
+
 /** @type {BenchModel[]} */
 const MODELS = [
   ...[4, 8].map((bits) => {
@@ -31,9 +34,9 @@ const MODELS = [
   { name: 'SmolLM2-Q4_1', file: 'build/models/smollm2.gguf', context: 8192, bos: false, makes: {} },
   { name: 'MobileLLM-LS-shape-Q4_0', file: 'build/bench/mobilellm-ls.gguf', twin: 'build/bench/mobilellm-ls-unrolled.gguf', context: 8192, bos: true,
     makes: { 'build/bench/mobilellm-ls.gguf': (path) => writeShape(path, TWICE),
-      'build/bench/mobilellm-ls-unrolled.gguf': (path) => writeShape(path, unrolled(TWICE)) } },
+      'build/bench/mobilellm-ls-unrolled.gguf': (path) => unroll('build/bench/mobilellm-ls.gguf', path) } },
   { name: 'stories', file: 'models/stories.gguf', twin: 'build/bench/stories-unrolled.gguf', context: 512, bos: true,
-    makes: { 'build/bench/stories-unrolled.gguf': (path) => unroll(join(ROOT, 'models/stories.gguf'), path) } },
+    makes: { 'build/bench/stories-unrolled.gguf': (path) => unroll('models/stories.gguf', path) } },
 ];
 
 /** Block stacks played once, twice and four times, for growth(). @returns {(BenchModel & { visits: number })[]} */

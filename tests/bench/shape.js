@@ -1,5 +1,5 @@
 // GGUF files of a known model's shape with random weights: what a benchmark needs of a model and no more. A description with a
-// `layerMap` is a shared model; with `sources` it is the twin that stores each visit's block by itself, bit for bit the same.
+// `layerMap` is a shared model.
 import { array, bool, f32, string, u32, writeGGUF } from '../js/lib/gguf-writer.js';
 import { randomTensor } from '../js/lib/random-blocks.js';
 
@@ -13,7 +13,6 @@ const DIM = 576, FFN = 1536, KV = 192;
  * @property {number} [context] that it claims to be trained for
  * @property {number} [ropeBase]
  * @property {number[]} [layerMap] stored block of each visit
- * @property {number[]} [sources] whose block's weights a stored block has
  */
 
 /** SmolLM2-135M. @param {string} type @returns {Shape} */
@@ -23,9 +22,6 @@ export const smolLM2 = (type) => ({ type, vocabulary: 49152, blocks: 30, ropeBas
  * @param {string} type @param {number} times @returns {Shape} */
 export const mobileLLM = (type, times) => ({ type, vocabulary: 32000, blocks: 30, ropeBase: 10000, context: 16384,
   ...times > 1 ? { layerMap: Array.from({ length: 30 * times }, (_, visit) => Math.floor(visit / times)) } : {} });
-
-/** @param {Shape} shape @returns {Shape} */
-export const unrolled = ({ layerMap, ...shape }) => ({ ...shape, blocks: layerMap.length, sources: layerMap });
 
 function keys({ vocabulary, blocks, context = 8192, ropeBase, layerMap }) {
   const byte = (i) => `<0x${(i - 3).toString(16).toUpperCase().padStart(2, '0')}>`; // llama.cpp insists on these
@@ -50,28 +46,27 @@ function keys({ vocabulary, blocks, context = 8192, ropeBase, layerMap }) {
   };
 }
 
-function matrix(name, type, columns, rows, seed = name) {
-  return { name, type, shape: [columns, rows], data: randomTensor(seed, type, [columns, rows], { std: 1 / Math.sqrt(columns) }) };
+function matrix(name, type, columns, rows) {
+  return { name, type, shape: [columns, rows], data: randomTensor(name, type, [columns, rows], { std: 1 / Math.sqrt(columns) }) };
 }
 
-function norm(name, seed = name) {
-  return { name, type: 'F32', shape: [DIM], data: randomTensor(seed, 'F32', [DIM], { mean: 1, std: 0.2 }) };
+function norm(name) {
+  return { name, type: 'F32', shape: [DIM], data: randomTensor(name, 'F32', [DIM], { mean: 1, std: 0.2 }) };
 }
 
-function block(at, source, type) {
-  const names = (part) => [`blk.${at}.${part}.weight`, `blk.${source}.${part}.weight`];
-  const matrixOf = (part, columns, rows) => matrix(names(part)[0], type, columns, rows, names(part)[1]);
+function block(at, type) {
+  const name = (part) => `blk.${at}.${part}.weight`, matrixOf = (part, columns, rows) => matrix(name(part), type, columns, rows);
   return [
-    norm(...names('attn_norm')), matrixOf('attn_q', DIM, DIM), matrixOf('attn_k', DIM, KV), matrixOf('attn_v', DIM, KV),
-    matrixOf('attn_output', DIM, DIM), norm(...names('ffn_norm')), matrixOf('ffn_gate', DIM, FFN),
+    norm(name('attn_norm')), matrixOf('attn_q', DIM, DIM), matrixOf('attn_k', DIM, KV), matrixOf('attn_v', DIM, KV),
+    matrixOf('attn_output', DIM, DIM), norm(name('ffn_norm')), matrixOf('ffn_gate', DIM, FFN),
     matrixOf('ffn_up', DIM, FFN), matrixOf('ffn_down', FFN, DIM),
   ];
 }
 
 /** The head and embedding stay Q8_0, as llama.cpp's quantizer leaves a matrix 576 wide. @param {string} path @param {Shape} shape */
 export function writeShape(path, shape) {
-  const { type, vocabulary, blocks, sources } = shape;
+  const { type, vocabulary, blocks } = shape;
   const tensors = [matrix('token_embd.weight', 'Q8_0', DIM, vocabulary), norm('output_norm.weight')];
-  for (let at = 0; at < blocks; at++) tensors.push(...block(at, sources?.[at] ?? at, type));
+  for (let at = 0; at < blocks; at++) tensors.push(...block(at, type));
   writeGGUF(path, { kv: keys(shape), tensors });
 }
