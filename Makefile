@@ -31,9 +31,13 @@ FLAGS_relaxed := $(FLAGS_simd128) -mrelaxed-simd -DRP_HAVE_RELAXED
 FLAGS_simd128-threads := $(FLAGS_simd128) -matomics
 FLAGS_relaxed-threads := $(FLAGS_relaxed) -matomics
 # Everything but arithmetic is made small: it is downloaded, and no token waits for it; loading waits for quant.c and base.c (with
-# which the scalar kernels take weights apart, too), a token a little for forward.c.
+# which the scalar kernels take weights apart, too), a token a little for forward.c. Of the kernels, mixing is as fast without what -O3
+# writes out, and vectors are a small part of a token.
 arithmetic_scalar := src/quant.c src/base.c
-small = $(if $(filter src/kernels/% src/cli/% tests/% $(arithmetic_$2),$1),,$(if $(filter src/quant.c src/base.c src/forward.c,$1),-Os,-Oz))
+level_-O2 := src/kernels/simd128_mix.c
+level_-Os = $(filter-out $(arithmetic_$1),src/quant.c src/base.c) src/forward.c src/kernels/simd128_vectors.c
+level_-O3 = $(arithmetic_$1) src/kernels/% src/cli/% tests/%
+small = $(or $(strip $(foreach level,-O2 -Os -O3,$(if $(filter $(call level_$(level),$2),$1),$(level)))),-Oz)
 # A stack overflow traps, memory grows by what is asked. emmalloc is smaller than dlmalloc, but answers a request that
 # goes past 4 GB with a block that is not there.
 WASM_LINK := -O3 --no-entry -Wl,--stack-first -sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_HEAP=64KB \
@@ -114,11 +118,13 @@ types: tests/node_modules/.package-lock.json
 fuzz: fuzzers ## run each fuzzer for SECONDS=60
 	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
 
-.PHONY: bench bench-growth bench-kernels bench-page bench-plot
+.PHONY: bench bench-growth bench-sharing bench-kernels bench-page bench-plot
 bench: native package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
 	@node tests/bench/main.js $(ROUNDS) $(BENCH)
 bench-growth: package tools-browsers tests/node_modules/.package-lock.json ## time and memory at 30 to 120 visits, contexts 512 to 8192
 	@node tests/bench/growth.js
+bench-sharing: native package tools-browsers tests/node_modules/.package-lock.json ## a shared model against its unrolled twin in Chromium, ROUNDS=5
+	@node tests/bench/sharing.js $(ROUNDS)
 bench-plot: ## draw what make bench measured, for the README
 	@node tests/bench/plot.js
 bench-page: package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5
@@ -220,7 +226,7 @@ endef
 define wasm_object
 build/obj/$1/%.o: %.c Makefile | tools-wasm
 	@mkdir -p $$(@D) && echo "  CC    $$< ($1)"
-	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $$(call small,$$<,$1) -c $$< -o $$@
+	@$$(EMCC) $$(CFLAGS) $$(FLAGS_$1) $$(firstword $$(call small,$$<,$1)) -c $$< -o $$@
 endef
 $(foreach v,$(NATIVE),$(eval $(call native_object,$v)))
 $(foreach v,$(WASM) $(THREADS),$(eval $(call wasm_object,$v)))

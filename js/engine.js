@@ -1,6 +1,6 @@
 // The WebAssembly module (src/wasm.c) as objects. Addresses end here: nothing outside of this file sees one, and nothing here
 // keeps a view of memory over a call, because memory grows. Methods throw the five errors and nothing else.
-import { errorsByCode, UnsupportedError } from './errors.js'
+import { ArgumentError, errorsByCode, UnsupportedError } from './errors.js'
 import { version } from './version.js'
 
 export const PAGE_BYTES = 65536
@@ -58,6 +58,13 @@ export class Engine {
     this.#page = this.address(this.x.page_open())
     this.#staging = this.address(this.x.page_alloc(FEED_BYTES))
     return this
+  }
+
+  /** Another model in the same memory; one thread computes it. */
+  beside() {
+    const other = new Engine()
+    Object.assign(other, { x: this.x, memory: this.memory, layout: this.layout })
+    return other.open()
   }
 
   /** @param {number} at @param {number} size @returns {Uint8Array<ArrayBuffer>} */
@@ -147,11 +154,25 @@ export class Engine {
     return JSON.parse(this.#string(this.address(this.x.page_info(this.#page))))
   }
 
-  /** @param {{ context?: number, kvType?: string, sessions?: number, sequences?: number, adapters?: number, spare?: number }} options */
-  plan({ context = 0, kvType = 'f16', sessions = 1, sequences = 1, adapters = 0, spare = 0 }) {
+  /** What sessions run that are opened from now on, and plans count; as ModelInfo tells it.
+   * @param {any} options see ComputeOptions in index.d.ts */
+  program({ depth = 0, layers = '', kvReuse, exitThreshold = 0, kvType = 'f16' }) {
+    if (depth !== depth >>> 0) throw new ArgumentError(`depth is ${depth}, want an integer`)
+    if (typeof layers !== 'string') throw new ArgumentError('layers is a text like 0-9,10-13x2')
+    if (kvReuse !== undefined && kvReuse !== 'last-loop') throw new ArgumentError(`kvReuse is ${kvReuse}, want last-loop`)
+    if (typeof exitThreshold !== 'number') throw new ArgumentError(`exitThreshold is ${exitThreshold}, want a number`)
+    const text = utf8.encode(layers + '\0')
+    const at = layers && this.address(this.x.page_alloc(text.length))
+    if (at) this.bytes(at, text.length).set(text)
+    const kv = this.layout.kv.indexOf(kvType)
+    return JSON.parse(this.#string(this.address(this.x.page_program(this.#page, depth, at, kvReuse ? 1 : 0, exitThreshold, kv))))
+  }
+
+  /** @param {{ context?: number, kvType?: string, sessions?: number, sequences?: number, spare?: number }} options */
+  plan({ context = 0, kvType = 'f16', sessions = 1, sequences = 1, spare = 0 }) {
     const kv = this.layout.kv.indexOf(kvType)
     return JSON.parse(
-      this.#string(this.address(this.x.page_plan(this.#page, context, kv, 0, sessions, sequences, adapters + spare, this.#planned))),
+      this.#string(this.address(this.x.page_plan(this.#page, context, kv, 0, sessions, sequences, spare, this.#planned))),
     )
   }
 

@@ -120,7 +120,7 @@ export class Generation {
     const start = performance.now()
     const reused = session.begin(ids)
     const tell = (/** @type {number} */ done) => this.#task.tell('prefill', { done: reused + done, total: ids.length, reused })
-    const waited = await compute(this.#model, session, this.#task, { visits: this.#visits, tell })
+    const waited = await this.#own.compute(this.#task, { visits: this.#visits, tell })
     // Nothing is shown before the file's integrity was checked.
     await this.#task.orAborted(this.#model.ready)
     this.timings.prefillMs = performance.now() - start
@@ -161,7 +161,7 @@ export class Generation {
       if (fit === 'full') return 'context'
       if (fit === 'fits') session.beginNext(id, ids.length)
       else session.begin(ids)
-      if ((await compute(this.#model, session, this.#task, { visits: this.#visits })) === false) return 'abort'
+      if ((await this.#own.compute(this.#task, { visits: this.#visits })) === false) return 'abort'
       await pause()
     }
     return 'length'
@@ -180,6 +180,7 @@ export class Generation {
 
   async run() {
     const { conversation } = this.#own
+    this.#own.use(this.#params.how)
     const before = conversation.state()
     const started = performance.now()
     /** @type {Sampler | undefined} */ let sampler

@@ -44,8 +44,28 @@ export class IOError extends RepriseError {
  * `-00001-of-0000N.gguf` stands for all its parts. A `ReadableStream` or `Response` can be read once and is not cached. */
 export type Source = string | URL | Request | Response | Blob | ReadableStream<Uint8Array> | ArrayBuffer | ArrayBufferView
 
+/** What a model computes with. A call's options go before its session's, and those before the model's. A session that changes them
+ * computes its tokens anew, and then is what a fresh one would be, bit for bit; only `alpha` costs nothing. */
+export interface ProgramOptions {
+  /** How often the looped blocks run, from `info.loopMin` to `info.loopMax`. Given to a model it is also the most that memory is planned
+   * for; else that is `info.loopMax`. */
+  depth?: number
+  /** A self-merge: visits of the file's program, like `0-9,10-13x2,14-29`. */
+  layers?: string
+  /** One KV slot a block, which each loop overwrites: less memory, but the bits then depend on how a prompt is split. */
+  kvReuse?: 'last-loop'
+  /** Of the exit rule, where the file has one: above 0 to 1, the last loop. */
+  exitThreshold?: number
+}
+export interface ComputeOptions extends ProgramOptions {
+  /** Adapters that are on, by their names, with their scales. Default: none. */
+  adapters?: Record<string, number>
+  /** Of proxy-tuning; default 1 where an expert was loaded. 0: the model as it is, and nothing else is computed. */
+  alpha?: number
+}
+
 /** What a model's memory is planned for. Asking for more later is a `MemoryError`. */
-export interface PlanOptions {
+export interface PlanOptions extends ProgramOptions {
   /** Positions a session holds; default: the smaller of 2048 and what the model was trained for. */
   context?: number
   /** Type of the KV cache; default f16. q8_q4: keys in q8_0, values in 4 bits, the smallest. */
@@ -54,9 +74,13 @@ export interface PlanOptions {
   sessions?: number
   /** KV caches a session holds; default 1. */
   sequences?: number
-  /** Bytes of adapters to be loaded beside the model. */
-  adapters?: number
-  /** Bytes beyond that. */
+  /** LoRA adapters (llama.cpp's GGUF files) by names of your choice; calls say which of them are on. At most 8 in one call. */
+  adapters?: Record<string, Source>
+  /** Proxy-tuning (Liu 2024): logits = model + alpha (expert - antiexpert). `base` is the model itself; a file is an adapter of it, or
+   * a model with its vocabulary. Both or neither. */
+  expert?: 'base' | Source
+  antiexpert?: 'base' | Source
+  /** Bytes beyond all that. */
   spare?: number
   /** Never take more than this, whatever the machine has. */
   memoryLimit?: number
@@ -75,6 +99,8 @@ export interface PlanOptions {
 }
 
 export interface LoadOptions extends PlanOptions {
+  /** See ComputeOptions. */
+  alpha?: number
   /** `sha256-` and the base64 or hex digest of the whole file (of each part, for a split one: an array). Checked before
    * the first piece of text; a mismatch is a `FormatError` and clears the cache. */
   integrity?: string | string[]
@@ -137,19 +163,41 @@ export interface Plan extends MemoryPlan {
   info: ModelInfo
 }
 
-export interface ModelInfo {
+/** What runs for a token: the file's own program, or what ProgramOptions make of it. */
+export interface Program {
+  /** Visits in order. */
+  program: Visit[]
+  visits: number
+  kvSlots: number
+  parametersEffective: number
+  sharing: Sharing
+}
+
+/** What a program stores once and uses more than once, in bytes of the file and of the KV cache for one token. */
+export interface Sharing {
+  /** Of the head that the embedding also is; 0: it is not. */
+  tiedBytes: number
+  /** Of the blocks' tensors, and what they would be if each visit had its own. */
+  blockBytes: number
+  visitedBytes: number
+  kvBytes: number
+  /** If each query head had a KV head of its own; if each visit with attention had a slot of its own; both. */
+  kvBytesAllHeads: number
+  kvBytesAllSlots: number
+  kvBytesPlain: number
+}
+
+/** Its program is what runs with the options of the load. */
+export interface ModelInfo extends Program {
   architecture: string
   name?: string
   license?: string
-  /** Blocks stored; visits of a token, in order: block of the attention, block of the FFN, KV slot (-1: none). */
+  /** Blocks stored. */
   blocks: number
-  visits: number
-  program: Visit[]
   /** How often the looped blocks run, and the range that the file allows. */
   loops: number
   loopMin: number
   loopMax: number
-  kvSlots: number
   dim: number
   ffnDim: number
   heads: number
@@ -158,7 +206,6 @@ export interface ModelInfo {
   vocab: number
   contextTrained: number
   parametersStored: number
-  parametersEffective: number
   fileBytes: number
   /** What the file would be if each visit had a block of its own. */
   unrolledBytes: number
@@ -175,8 +222,10 @@ export interface ModelInfo {
 }
 
 export interface Visit {
+  /** Blocks whose attention and FFN it uses. */
   attn: number
   ffn: number
+  /** KV slot that it reads; -1: it has no attention. */
   slot: number
   /** It writes its KV slot; otherwise it reads what an earlier visit wrote. */
   writes: boolean
@@ -226,6 +275,8 @@ export class Model extends EventTarget {
   readonly verified: boolean
 
   session(options?: SessionOptions): Session
+  /** What a session with these options runs. */
+  program(options?: ProgramOptions): Promise<Program>
   /** `special`: spellings of control tokens are read as such. */
   tokenize(text: string, options?: { special?: boolean; bos?: boolean }): Promise<Int32Array>
   detokenize(ids: ArrayLike<number>): Promise<string>
@@ -243,7 +294,7 @@ export interface Message {
   [key: string]: unknown
 }
 
-export interface SessionOptions {
+export interface SessionOptions extends ComputeOptions {
   /** Conversation by the model's chat template, or plain text that is continued. Default: whether there is a template. */
   chat?: boolean
   /** A stored conversation. */
@@ -285,7 +336,7 @@ export interface SamplingOptions {
   logitBias?: Record<number, number>
 }
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, ComputeOptions {
   signal?: AbortSignal
   /** Default: until the context is full. */
   maxTokens?: number
@@ -295,7 +346,7 @@ export interface GenerateOptions extends SamplingOptions {
   top?: number
   /** Prefill, some 20 times a second. `reused`: positions that were there already. */
   onPrefill?: (progress: { done: number; total: number; reused: number }) => void
-  /** Called with the place in `info.program` of the visit that was just computed. A promise that it returns is waited for, so that
+  /** Called with the place in the program (`info.program`, or what the call's options make of it) of the visit that was just computed. A promise that it returns is waited for, so that
    * a page can slow the model down to look at every visit; without one it is told some 60 of them a second. */
   onVisit?: (visit: number) => unknown
 }
@@ -364,7 +415,7 @@ export class Session extends EventTarget {
   /** Generates, all at once. Rejects with the signal's reason when aborted; what was said by then stays in `messages`. */
   prompt(input?: Input, options?: GenerateOptions): Promise<Result>
   /** Adds without generating, and computes it. */
-  append(input: Input, options?: { signal?: AbortSignal }): Promise<void>
+  append(input: Input, options?: ComputeOptions & { signal?: AbortSignal }): Promise<void>
   /** Token ids held. */
   ids(): Promise<Int32Array>
   /** Forgets: keeps the first `messages` messages, or the first `tokens` positions. */
@@ -376,10 +427,10 @@ export class Session extends EventTarget {
   /** Takes over what `save` gave, of the same model. Bytes of another model, or damaged ones, are a `FormatError` and change
    * nothing. */
   restore(bytes: Uint8Array | ArrayBuffer): Promise<void>
-  /** Logits (vocab) after `ids`, which the session holds from then on. */
-  logits(ids: ArrayLike<number>, options?: { signal?: AbortSignal }): Promise<Float32Array>
-  /** Mean of the last hidden states of a text (dim), after which the session is empty. */
-  embed(text: string, options?: { signal?: AbortSignal }): Promise<Float32Array>
+  /** Logits (vocab) after `ids`, which the session holds from then on; steered, if alpha says so. */
+  logits(ids: ArrayLike<number>, options?: ComputeOptions & { signal?: AbortSignal }): Promise<Float32Array>
+  /** Mean of the last hidden states of a text (dim), never steered, after which the session is empty. */
+  embed(text: string, options?: ComputeOptions & { signal?: AbortSignal }): Promise<Float32Array>
   /** Stops what it does and gives its memory back. Never throws. */
   destroy(): void
   [Symbol.dispose](): void

@@ -11,7 +11,7 @@ const TELL_MS = 50 // between two progress events
 
 /** Reads the header of a file; `loaded` bytes were taken for it, of which `rest` are behind it.
  * @param {AsyncIterable<Uint8Array>} pieces @param {import('./engine.js').Build} build */
-async function readHeader(pieces, build) {
+export async function readHeader(pieces, build) {
   const head = (await Engine.create(build)).open()
   const iterator = pieces[Symbol.asyncIterator]()
   let rest = new Uint8Array(0)
@@ -30,16 +30,24 @@ async function readHeader(pieces, build) {
   return { head, rest, loaded, iterator }
 }
 
-/** @param {Engine} head @param {import('./engine.js').Build} build @param {any} options */
-function describe(head, { threads }, options) {
+/** @param {Engine} head @param {import('./engine.js').Build} build @param {any} options
+ * @param {import('./extras.js').Extras} [extras] */
+function describe(head, { threads }, options, extras) {
   const info = head.info()
   const template = head.string('tokenizer.chat_template')
   Object.assign(info, { isa: head.layout.isa[info.isa], threads, name: head.string('general.name'), license: head.string('general.license'), chat: !!template })
   const sessions = options.sessions ?? 1
-  const bytes = (/** @type {number} */ count) => Math.ceil(head.plan({ ...options, sessions: count }).total / PAGE_BYTES) * PAGE_BYTES
+  const deepest = { ...options, depth: options.depth || (options.layers || info.loopMax <= info.loops ? 0 : info.loopMax) }
+  const bytes = (/** @type {number} */ count) => {
+    const { total, context } = head.plan({ ...options, sessions: count * (extras?.sessions ?? 1) })
+    const more = extras?.bytes({ ...options, context, sessions: count }) ?? 0
+    return Math.ceil((total + more) / PAGE_BYTES) * PAGE_BYTES
+  }
+  head.program(deepest)
   const memory = bytes(sessions)
   const sessionBytes = bytes(sessions + 1) - memory
   const { weights, kv, kvPerToken, context } = head.plan(options)
+  Object.assign(info, head.program(options), options.depth && { loops: options.depth })
   const plan = { memory, weights, kv, kvPerToken, context, sessions, sessionBytes, kvType: options.kvType ?? 'f16' }
   return { info, template, plan }
 }
@@ -66,12 +74,15 @@ function judge(bytes, limit) {
   return answer('likely', `needs ${bytes} bytes, the machine has at least ${machine}`)
 }
 
+/** @typedef {import('./extras.js').Extras | undefined} Extras */
+
 /** What a file would take, from its header alone.
- * @param {Source} source @param {import('./engine.js').Build} build @param {any} options @param {AbortSignal} signal */
-export async function planModel(source, build, options, signal) {
+ * @param {Source} source @param {import('./engine.js').Build} build @param {any} options @param {AbortSignal} signal @param {Extras} extras */
+export async function planModel(source, build, options, signal, extras) {
   const { head, iterator } = await readHeader(source.head(signal), build)
   await iterator.return?.()
-  const { info, plan } = describe(head, build, options)
+  await extras?.read(head, build, signal)
+  const { info, plan } = describe(head, build, options, extras)
   source.expect(info.fileBytes)
   const cached = await source.cachedBytes()
   const estimate = await globalThis.navigator?.storage?.estimate?.().catch(() => undefined)
@@ -94,9 +105,11 @@ export class LoadedModel {
   /** @type {unknown} why weights will not come */
   failure
 
-  /** @param {Engine} engine @param {ReturnType<typeof describe>} described */
-  constructor(engine, { info, template, plan }) {
+  /** @param {Engine} engine @param {ReturnType<typeof describe>} described @param {any} options @param {Extras} extras */
+  constructor(engine, { info, template, plan }, { depth, layers, kvReuse, exitThreshold, alpha }, extras) {
     this.engine = engine
+    this.extras = extras
+    this.how = { depth, layers, kvReuse, exitThreshold, adapters: {}, alpha: extras?.isSteered ? (alpha ?? 1) : undefined }
     this.info = info
     this.template = template
     this.plan = plan
@@ -113,22 +126,18 @@ export class LoadedModel {
 /** Starts a load; resolves once the header is understood, with weights arriving behind `ready`.
  * @param {Source} source @param {import('./engine.js').Build} build @param {any} options
  * @param {{ signal: AbortSignal, progress: (progress: any) => void,
- * tell: (event: string, detail: any) => void }} on */
-export async function loadModel(source, build, options, { signal, progress, tell }) {
+ * tell: (event: string, detail: any) => void }} on @param {Extras} extras */
+export async function loadModel(source, build, options, { signal, progress, tell }, extras) {
   const lazy = build.threads > 1 ? import('./threads.js') : undefined
   lazy?.catch(() => {}) // it is waited for below
   progress({ phase: 'header', loaded: 0, total: 0, fromCache: 0 })
   const { head, rest, loaded, iterator } = await readHeader(source.read(signal), build)
-  const described = describe(head, build, options)
-  const { memory } = described.plan
-  const verdict = judge(memory, options.memoryLimit)
-  if (verdict.answer === 'no') {
+  const model = await makeModel(head, build, options, signal, extras).catch(async (error) => {
     await iterator.return?.()
-    throw new MemoryError(verdict.reason, { bytesNeeded: memory })
-  }
-  source.expect(described.info.fileBytes)
-  const engine = await Engine.create(build, memory / PAGE_BYTES, head)
-  const model = new LoadedModel(engine, described)
+    throw error
+  })
+  const { engine } = model
+  source.expect(model.info.fileBytes)
   if (lazy) engine.threads = new (await lazy).Threads(engine, build, (options.threads ?? 'auto') === 'auto', tell)
   feedPiece(engine, rest)
   collectGarbage()
@@ -138,6 +147,19 @@ export async function loadModel(source, build, options, { signal, progress, tell
     model.arrived.fire()
   })
   return model
+}
+
+/** The instance that stays, with what a header says. @param {Engine} head @param {import('./engine.js').Build} build @param {any} options
+ * @param {AbortSignal} signal @param {Extras} extras */
+async function makeModel(head, build, options, signal, extras) {
+  await extras?.read(head, build, signal)
+  const described = describe(head, build, options, extras)
+  const { memory } = described.plan
+  const verdict = judge(memory, options.memoryLimit)
+  if (verdict.answer === 'no') throw new MemoryError(verdict.reason, { bytesNeeded: memory })
+  const engine = await Engine.create(build, memory / PAGE_BYTES, head)
+  await extras?.fill(engine)
+  return new LoadedModel(engine, described, options, extras)
 }
 
 /** Asks for a garbage collection: V8 takes a large buffer for pressure. It costs nothing, since nobody writes to it; without it the
@@ -151,7 +173,7 @@ function collectGarbage() {
 }
 
 /** @param {Engine} engine @param {Uint8Array} piece */
-function feedPiece(engine, piece) {
+export function feedPiece(engine, piece) {
   for (let used = 0; used < piece.length; ) used += engine.feed(piece.subarray(used))
   return piece.length
 }

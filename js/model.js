@@ -1,13 +1,13 @@
 // The page's model: a worker and the facts about it. See index.d.ts.
 import { describe } from './describe.js'
 import { ArgumentError } from './errors.js'
-import { Session } from './session.js'
+import { pickHow, Session } from './session.js'
 import { connect } from './spawn.js'
 
 /** Options that the worker wants; functions and signals stay here. @param {any} options */
-function forWorker({ context, kvType, sessions, sequences, adapters, spare, memoryLimit, integrity, cache, wasm, isa, threads }) {
+function forWorker({ context, kvType, sessions, sequences, spare, memoryLimit, integrity, cache, wasm, isa, threads, ...rest }) {
   const whole = { context, sessions, sequences }
-  const counts = { ...whole, adapters, spare, memoryLimit }
+  const counts = { ...whole, spare, memoryLimit }
   for (const [name, value] of Object.entries(counts))
     if (value !== undefined && !(name in whole ? value === value >>> 0 : Number.isFinite(value) && value >= 0))
       throw new ArgumentError(`${name} is ${value}, want ${name in whole ? 'an integer' : 'bytes'}, 0 or more`)
@@ -17,7 +17,28 @@ function forWorker({ context, kvType, sessions, sequences, adapters, spare, memo
     throw new ArgumentError(`isa is ${isa}, want relaxed, simd128 or scalar`)
   if (threads !== undefined && threads !== 'auto' && !(Number.isInteger(threads) && threads > 0 && threads <= 16))
     throw new ArgumentError(`threads is ${threads}, want 1 to 16 or auto`)
-  return { ...counts, kvType, integrity, cache, wasm, isa, threads }
+  return { ...counts, kvType, integrity, cache, wasm, isa, threads, ...pickHow({ ...rest, adapters: undefined }) }
+}
+
+/** A model's source and what steers it, with what the worker may ask of them: of those beside the first by number.
+ * @param {any} source @param {any} options @returns {Promise<{ spec: any, extras: any[], on: any }>} */
+async function describeAll(source, { hub, adapters = {}, expert, antiexpert }) {
+  if (!expert !== !antiexpert) throw new ArgumentError('expert and antiexpert go together; base is the model itself')
+  const { spec, on } = await describe(source, hub)
+  const extras = /** @type {any[]} */ ([])
+  const sources = Object.entries(adapters).map(([name, from]) => [`adapter ${name}`, from])
+  for (const [name, from] of expert ? [...sources, ['expert', expert], ['antiexpert', antiexpert]] : sources) {
+    const line = /** @type {number} */ (extras.length)
+    const one = from === 'base' && !name.startsWith('adapter') ? undefined : await describe(from, hub)
+    extras.push({ name, spec: one && { ...one.spec, line } })
+    for (const [event, answer] of Object.entries(one?.on ?? {})) on[event + line] = answer
+  }
+  return { spec, extras, on }
+}
+
+/** Ends what is read here. @param {any} on */
+function leaveAll(on) {
+  for (const event of Object.keys(on)) if (event.startsWith('leave')) on[event]()
 }
 
 export class Model extends EventTarget {
@@ -57,26 +78,26 @@ export class Model extends EventTarget {
   static connect = connect
 
   /** @param {any} source @param {any} options */
-  static async plan(source, { signal, workerUrl, hub, ...options } = {}) {
+  static async plan(source, { signal, workerUrl, ...options } = {}) {
     signal?.throwIfAborted()
     const worker = forWorker(options)
-    const { spec, on } = await describe(source, hub)
+    const { on, ...from } = await describeAll(source, options)
     /** @type {import('./channel.js').Channel | undefined} */
     let channel
     try {
       channel = await connect(workerUrl, {}, signal)
-      return await channel.call('plan', { spec, options: worker }, { signal, on })
+      return await channel.call('plan', { ...from, options: worker }, { signal, on })
     } finally {
       channel?.close(new ArgumentError('the plan is made'))
-      on.leave?.(undefined)
+      leaveAll(on)
     }
   }
 
   /** @param {any} source @param {any} options */
-  static async load(source, { signal, workerUrl, hub, onProgress, onWarning, ...options } = {}) {
+  static async load(source, { signal, workerUrl, onProgress, onWarning, ...options } = {}) {
     signal?.throwIfAborted()
     const worker = forWorker(options)
-    const { spec, on } = await describe(source, hub)
+    const { on, ...from } = await describeAll(source, options)
     /** @type {Model | undefined} */
     let model
     const warnings = /** @type {any[]} */ ([])
@@ -87,7 +108,7 @@ export class Model extends EventTarget {
     }
     const tell = (/** @type {any} */ detail) => model?.dispatchEvent(new CustomEvent('warning', { detail }))
     const leave = (/** @type {any} */ error) => {
-      on.leave?.(undefined)
+      leaveAll(on)
       throw error
     }
     const session = (/** @type {any} */ state) => model?.takeState(state)
@@ -107,11 +128,11 @@ export class Model extends EventTarget {
       const threads = (/** @type {any} */ start) =>
         void import('./start-threads.js').then((scripts) => scripts.startThreads(start, channel, workerUrl)).catch(() => {}) // fewer, then
       const listeners = { ...on, progress: onProgress, warning: warn, header, ready: isReady, threads }
-      const whole = channel.call('load', { spec, options: worker }, { signal, on: listeners })
+      const whole = channel.call('load', { ...from, options: worker }, { signal, on: listeners })
       ready.catch((error) => {
         reject(error)
         channel.close(error)
-        on.leave?.(undefined)
+        leaveAll(on)
       })
     })
   }
@@ -123,10 +144,15 @@ export class Model extends EventTarget {
   }
 
   /** @param {any} options */
+  async program(options = {}) {
+    return this.#channel.call('program', { how: pickHow(options) })
+  }
+
+  /** @param {any} options */
   session(options = {}) {
     const chat = options.chat ?? (this.info.chat || !!options.chatTemplate)
     const session = this.adoptSession(chat)
-    session.open({ ...options, chat })
+    session.open({ ...options, chat, how: pickHow(options) })
     return session
   }
 

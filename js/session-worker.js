@@ -31,6 +31,10 @@ export class WorkerSession {
   conversation
   /** @type {EngineSession | undefined} opened when something is computed */
   #engineSession
+  /** @type {ReturnType<import('./extras.js').Extras['companions']> | undefined} its expert and anti-expert, once they are asked */
+  #companions
+  /** @type {any} what is computed with */
+  how
   /** @type {Promise<void>} */
   #turn = Promise.resolve()
   /** @type {Set<Task>} */
@@ -45,6 +49,21 @@ export class WorkerSession {
     this.policy = options.onContextFull ?? 'stop'
     this.tell = tell
     this.conversation = new Conversation(model.engine, {})
+    this.use({})
+  }
+
+  /** What is computed with from now on; a session that did otherwise starts over. @param {any} how see ComputeOptions in index.d.ts */
+  use(how) {
+    const { engine, extras, how: whole } = this.model
+    const next = { ...whole, ...this.options.how, ...how }
+    if (Object.keys(next.adapters).length && !extras) throw new ArgumentError('no adapter was loaded: see adapters of Model.load')
+    extras?.find(next.adapters)
+    if (next.alpha !== undefined && !(extras?.isSteered && Math.abs(next.alpha) < 1e6))
+      throw new ArgumentError(extras?.isSteered ? `alpha is ${next.alpha}, want a number` : 'alpha needs the expert and antiexpert of Model.load')
+    engine.program(next)
+    const key = (/** @type {any} */ { alpha, ...own }) => JSON.stringify(own)
+    if (this.how && key(this.how) !== key(next)) this.#closeEngine()
+    this.how = next
   }
 
   async start() {
@@ -65,7 +84,37 @@ export class WorkerSession {
 
   /** The KV cache. */
   open() {
-    return (this.#engineSession ??= new EngineSession(this.model.engine, this.model.plan))
+    if (this.#engineSession) return this.#engineSession
+    const session = this.openEngine()
+    try {
+      this.model.extras?.use(this.model.engine, session, this.model.extras.find(this.how.adapters))
+    } catch (error) {
+      session.close()
+      throw error
+    }
+    return (this.#engineSession = session)
+  }
+
+  /** One more with this program. */
+  openEngine() {
+    this.model.engine.program(this.how)
+    return new EngineSession(this.model.engine, this.model.plan)
+  }
+
+  #closeEngine() {
+    this.#companions?.close()
+    this.#engineSession?.close()
+    this.#companions = this.#engineSession = undefined
+  }
+
+  /** Computes what was begun, which are the conversation's ids, and steers it. Returns as compute(). @param {Task} task
+   * @param {Parameters<typeof compute>[3]} [options] */
+  async compute(task, options) {
+    const session = this.open()
+    const waited = await compute(this.model, session, task, options)
+    if (waited === false || !this.how.alpha) return waited
+    this.#companions ??= /** @type {any} */ (this.model.extras).companions(this)
+    return (await /** @type {any} */ (this.#companions).steer(session, this.conversation.ids, task)) && waited
   }
 
   tellState() {
@@ -115,8 +164,7 @@ export class WorkerSession {
     this.#closed = true
     for (const task of this.#tasks) task.abort()
     await this.#turn
-    this.#engineSession?.close()
-    this.#engineSession = undefined
+    this.#closeEngine()
   }
 
   // ---- Calls
@@ -142,25 +190,21 @@ export class WorkerSession {
     return policy === 'shift' ? 'shifted' : 'full'
   }
 
-  /** Computes what was begun. @param {Task} task */
-  async #compute(task) {
-    if ((await compute(this.model, this.open(), task)) === false)
-      throw new ArgumentError('the session was destroyed') // by a signal: who aborted has its answer
-    return this.open()
-  }
 
   /** Computes what the conversation holds. @param {Task} task */
-  #computeIds(task) {
+  async #computeIds(task) {
     const { ids } = this.conversation
     if (this.fit(task) === 'full')
       throw new ArgumentError(`${ids.length} tokens do not fit into a context of ${this.model.plan.context}`)
     this.open().begin(ids)
-    return this.#compute(task)
+    if ((await this.compute(task)) === false) throw new ArgumentError('the session was destroyed') // by a signal: who aborted has its answer
+    return this.open()
   }
 
   /** @param {any} params @param {Task} task */
-  append({ input }, task) {
+  append({ input, how }, task) {
     return this.#change(task, async () => {
+      this.use(how)
       this.conversation.add(input, false)
       await this.#computeIds(task)
     })
@@ -189,6 +233,7 @@ export class WorkerSession {
       await copy.room
       copy.conversation = new Conversation(this.model.engine, this.conversation.options)
       copy.conversation.adopt(this.conversation.state())
+      copy.use(this.how)
       const length = this.#held()
       if (this.#engineSession && length) copy.open().copy(this.#engineSession, length)
       copy.tellState()
@@ -220,9 +265,10 @@ export class WorkerSession {
     })
   }
 
-  /** @param {{ ids: ArrayLike<number> }} params @param {Task} task */
-  logits({ ids }, task) {
+  /** @param {{ ids: ArrayLike<number>, how: any }} params @param {Task} task */
+  logits({ ids, how }, task) {
     return this.#change(task, async () => {
+      this.use(how)
       const list = Array.from(ids)
       checkIds(list, this.model.info.vocab)
       if (!list.length) throw new ArgumentError('logits of no ids')
@@ -231,15 +277,17 @@ export class WorkerSession {
     })
   }
 
-  /** @param {{ text: string }} params @param {Task} task */
-  embed({ text }, task) {
+  /** @param {{ text: string, how: any }} params @param {Task} task */
+  embed({ text, how }, task) {
     return this.#change(task, async () => {
+      this.use(how)
       const ids = this.model.engine.tokenize(text, { bos: true })
       if (!ids.length || ids.length > this.model.plan.context)
         throw new ArgumentError(`a text of ${ids.length} tokens, want 1 to ${this.model.plan.context}`)
       this.conversation.reset([])
       this.open().beginEmbedding(ids)
-      return (await this.#compute(task)).embedding()
+      if ((await compute(this.model, this.open(), task)) === false) throw new ArgumentError('the session was destroyed')
+      return this.open().embedding()
     })
   }
 }

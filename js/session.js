@@ -116,7 +116,12 @@ function unlessAborted(promise, signal) {
   })
 }
 
-const NOT_SAMPLING = ['signal', 'maxTokens', 'stop', 'top', 'onPrefill', 'onVisit']
+/** What is computed with; see ComputeOptions in index.d.ts. */
+const HOW = ['depth', 'layers', 'kvReuse', 'exitThreshold', 'adapters', 'alpha']
+const NOT_SAMPLING = ['signal', 'maxTokens', 'stop', 'top', 'onPrefill', 'onVisit', ...HOW]
+
+/** Those of them that are given. @param {any} options */
+export const pickHow = (options) => Object.fromEntries(HOW.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]))
 
 export class Session extends EventTarget {
   #channel
@@ -176,7 +181,7 @@ export class Session extends EventTarget {
   #work(input, options, pieces) {
     const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => !NOT_SAMPLING.includes(name)))
     const { maxTokens, stop, top, onPrefill, onVisit } = options
-    const params = { session: this.#id, input, sampling, maxTokens, stop, top, pieces, visits: !!onVisit }
+    const params = { session: this.#id, input, sampling, how: pickHow(options), maxTokens, stop, top, pieces, visits: !!onVisit }
     const start = async () => {
       this.#check()
       await this.#opened
@@ -210,9 +215,9 @@ export class Session extends EventTarget {
     return result
   }
 
-  /** @param {any} input @param {{ signal?: AbortSignal }} options */
-  async append(input, { signal } = {}) {
-    await this.#call('append', { input: ownInput(input) }, signal)
+  /** @param {any} input @param {any} options */
+  async append(input, { signal, ...how } = {}) {
+    await this.#call('append', { input: ownInput(input), how: pickHow(how) }, signal)
   }
 
   /** @returns {Promise<Int32Array>} */
@@ -251,14 +256,14 @@ export class Session extends EventTarget {
     await this.#call('restore', { bytes: bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes) })
   }
 
-  /** @param {ArrayLike<number>} ids @param {{ signal?: AbortSignal }} options @returns {Promise<Float32Array>} */
-  async logits(ids, { signal } = {}) {
-    return this.#call('logits', { ids: Array.from(ids) }, signal)
+  /** @param {ArrayLike<number>} ids @param {any} options @returns {Promise<Float32Array>} */
+  async logits(ids, { signal, ...how } = {}) {
+    return this.#call('logits', { ids: Array.from(ids), how: pickHow(how) }, signal)
   }
 
-  /** @param {string} text @param {{ signal?: AbortSignal }} options @returns {Promise<Float32Array>} */
-  async embed(text, { signal } = {}) {
-    return this.#call('embed', { text: String(text) }, signal)
+  /** @param {string} text @param {any} options @returns {Promise<Float32Array>} */
+  async embed(text, { signal, ...how } = {}) {
+    return this.#call('embed', { text: String(text), how: pickHow(how) }, signal)
   }
 
   destroy() {

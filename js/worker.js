@@ -2,7 +2,8 @@
 // the engine there.
 import { chooseBuild, compile } from './builds.js'
 import { ArgumentError, MemoryError } from './errors.js'
-import { loadModel, planModel } from './loader.js'
+import { compute } from './generate.js'
+import { feedPiece, loadModel, planModel, readHeader } from './loader.js'
 import { serve } from './serve.js'
 import { WorkerSession } from './session-worker.js'
 import { openSource } from './source.js'
@@ -19,17 +20,26 @@ const sessions = new Map()
 /** @type {Promise<any>} */
 let closing = Promise.resolve()
 
-/** @param {any} params @param {Task} task */
-const open = ({ spec, options }, task) =>
-  openSource(spec.kind === 'pull' ? { ...spec, next: () => task.ask('pull'), cancel: () => task.tell('leave') } : spec, {
+/** @param {any} spec @param {any} options @param {Task} task */
+const openOne = (spec, options, task) =>
+  openSource(spec.kind === 'pull' ? { ...spec, next: () => task.ask(`pull${spec.line ?? ''}`), cancel: () => task.tell(`leave${spec.line ?? ''}`) } : spec, {
     ...options,
     integrity: options.integrity && [options.integrity].flat(),
     onWarning: (warning) => task.tell('warning', warning),
     onWaiting: (isWaiting) => isWaiting && task.tell('progress', { phase: 'waiting', loaded: 0, total: 0, fromCache: 0 }),
   })
 
-/** A model's source, and what will compute it. @param {any} params @param {Task} task */
-const begin = (params, task) => Promise.all([open(params, task), chooseBuild(params.options)])
+/** What steers the model, if anything does. @param {any} params @param {Task} task */
+async function openExtras({ extras, options }, task) {
+  if (!extras.length) return undefined
+  const { Extras } = await import('./extras.js')
+  const open = async (/** @type {any} */ { name, spec }) => ({ name, source: spec && (await openOne(spec, { ...options, integrity: undefined }, task)) })
+  return new Extras(await Promise.all(extras.map(open)), { readHeader, feedPiece, compute })
+}
+
+/** A model's source, what will compute it, and what steers it. @param {any} params @param {Task} task
+ * @returns {Promise<[import('./source.js').Source, import('./engine.js').Build, import('./loader.js').Extras]>} */
+const begin = (params, task) => Promise.all([openOne(params.spec, params.options, task), chooseBuild(params.options), openExtras(params, task)])
 
 function loaded() {
   if (!model) throw new ArgumentError('the model has not been loaded')
@@ -71,18 +81,19 @@ const forward = (method) => (/** @type {any} */ params, /** @type {Task} */ task
 /** @type {Record<string, (params: any, task: Task) => any>} */
 const handlers = {
   async plan(params, task) {
-    const [source, build] = await begin(params, task)
+    const [source, build, extras] = await begin(params, task)
     try {
-      return await planModel(source, build, params.options, task.signal)
+      return await planModel(source, build, params.options, task.signal, extras)
     } finally {
       source.close()
+      extras?.close()
     }
   },
   async load(params, task) {
-    const [source, build] = await begin(params, task)
+    const [source, build, extras] = await begin(params, task)
     const progress = (/** @type {any} */ step) => task.tell('progress', step)
     const tell = (/** @type {string} */ event, /** @type {any} */ detail) => task.tell(event, detail)
-    model = await loadModel(source, build, params.options, { signal: task.signal, progress, tell })
+    model = await loadModel(source, build, params.options, { signal: task.signal, progress, tell }, extras).finally(() => extras?.close())
     if (params.options.threads > model.info.threads)
       task.tell('warning', { kind: 'one-thread', message: 'one thread computes: the page is not cross-origin isolated, or the browser has no SIMD' })
     task.tell('header', { info: model.info, plan: model.plan, ...now() })
@@ -91,6 +102,7 @@ const handlers = {
     await source.kept
     progress({ phase: 'stored', loaded: model.info.fileBytes, total: model.info.fileBytes, fromCache: source.fromCache })
   },
+  program: ({ how }) => loaded().engine.program({ ...loaded().how, ...how, kvType: loaded().plan.kvType }),
   tokenize: ({ text, special, bos }) => Int32Array.from(loaded().engine.tokenize(text, { special, bos })),
   detokenize({ ids }) {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })

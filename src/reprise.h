@@ -416,6 +416,9 @@ uint64_t rp_logits_hash(const float *logits, size_t count);
 /* Proxy-tuning (Liu 2024, arXiv 2401.08565): base += alpha * (expert - antiexpert), in this order for each of
  * `count` logits. Alpha 0 leaves the bits as they are. The arrays may be the same. */
 void rp_logits_steer(float *base, const float *expert, const float *antiexpert, size_t count, float alpha);
+/* The same to the session's own logits, by those of two other sessions that were fed the same ids; NULL: its own. What is drawn
+ * and told from then on is steered, until the next feed; rp_session_begin computes the last position again. */
+rp_status rp_session_steer(rp_session *session, rp_session *expert, rp_session *antiexpert, float alpha, rp_error *err);
 /* RP_ERR_ARGUMENT unless both models have equal vocabularies: their sizes, each token's bytes, and which tokens are
  * control tokens; names the first that differs. */
 rp_status rp_model_check_vocabulary(const rp_model *base, const rp_model *other, rp_error *err);

@@ -40,7 +40,7 @@ struct rp_session {
     size_t adapter_count;
     int32_t *ids;  /* (context): `length` that are held, then `pending` that are to come */
     size_t length; /* positions held */
-    bool has_logits, has_sum;
+    bool has_logits, has_sum, is_steered;
     double sum; /* of the logits' exponentials, its logarithm */
 
     size_t planned, pending; /* ids that the last begin or feed planned; those of them whose wave is not complete */

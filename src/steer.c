@@ -1,6 +1,6 @@
 /* Proxy-tuning (Liu 2024, arXiv 2401.08565): a model is steered by what a small tuned model says beyond its untuned
  * twin. Its own weights stay as they are. */
-#include "base.h"
+#include "session.h"
 
 #include <string.h>
 
@@ -9,6 +9,18 @@ void rp_logits_steer(float *base, const float *expert, const float *antiexpert, 
         return; /* adding 0 * (inf - inf) would not leave the bits alone */
     for (size_t i = 0; i < count; i++)
         base[i] += alpha * (expert[i] - antiexpert[i]);
+}
+
+rp_status rp_session_steer(rp_session *s, rp_session *expert, rp_session *antiexpert, float alpha, rp_error *err) {
+    const rp_session *all[] = {s, expert ? expert : s, antiexpert ? antiexpert : s};
+    uint32_t vocab = s->model->config.vocab;
+    for (size_t i = 0; i < RP_COUNT(all); i++)
+        if (!all[i]->has_logits || all[i]->model->config.vocab != vocab)
+            return rp_fail(err, RP_ERR_ARGUMENT, "a session that steers or is steered has no logits of %u tokens", vocab);
+    rp_logits_steer(s->logits, all[1]->logits, all[2]->logits, vocab, alpha);
+    s->is_steered = true;
+    s->has_sum = false;
+    return RP_OK;
 }
 
 static bool same_token(const rp_model *a, const rp_model *b, int32_t id) {

@@ -55,7 +55,7 @@ static void step_close(rp_session *s) {
     if (!s->pools) {
         rp_forward_head(s, NULL, s->closing - 1, 1);
         s->has_logits = true;
-        s->has_sum = false;
+        s->has_sum = s->is_steered = false;
     } else {
         rp_forward_pool(s, s->closing);
         for (uint32_t i = 0; s->pending == 0 && i < c->dim; i++)
@@ -112,7 +112,7 @@ static void close_together(rp_session *const *group, size_t count) {
         rp_forward_head(group[i], group + i, 0, RP_MIN(count - i, RP_LOGIT_ROWS));
     for (size_t i = 0; i < count; i++) {
         group[i]->has_logits = true;
-        group[i]->has_sum = false;
+        group[i]->has_sum = group[i]->is_steered = false;
         group[i]->closing = 0;
     }
 }
@@ -161,7 +161,7 @@ rp_status rp_session_begin(rp_session *s, const int32_t *ids, size_t count, size
     size_t same = 0;
     while (same < RP_MIN(count, s->length) && s->ids[same] == ids[same])
         same++;
-    if (same == count && count && !(s->has_logits && s->length == count))
+    if (same == count && count && !(s->has_logits && !s->is_steered && s->length == count))
         same--; /* the last one again, for its logits */
     RP_TRY(rp_session_check(s, ids + same, same, count - same, err));
     plan(s, same, ids + same, count - same);

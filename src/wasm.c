@@ -75,6 +75,7 @@ EXPORT(page_close) void page_close(page *p) {
     free(p->stacks);
     free(p->json);
     free(p->ids);
+    free(p->layers);
     free(p);
 }
 
@@ -193,7 +194,7 @@ EXPORT(page_token_flags) int page_token_flags(page *p, int32_t id) {
 
 EXPORT(session_open) rp_session *session_open(page *p, uint32_t context, int kv_type, uint32_t chunk) {
     rp_session *s = NULL;
-    rp_session_options options = {context, (rp_kv_type)kv_type, chunk, p->threads, {0}};
+    rp_session_options options = {context, (rp_kv_type)kv_type, chunk, p->threads, p->program};
     page_took(p, rp_session_open(&s, p->model, &options, &p->err));
     return s;
 }

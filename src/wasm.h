@@ -37,6 +37,10 @@ typedef struct page {
     char key[17];
     uint64_t header_gaps; /* page_heap_gaps when the header was understood */
     uint32_t threads;     /* wasm_threads.c; 0: one */
+    rp_program_options program; /* of sessions that are opened, and of plans: wasm_program.c */
+    char *layers;               /* that it points to */
+    uint64_t adapter_bytes;     /* of adapters' files fed so far */
+    uint32_t adapter_rank;      /* the largest of them */
     char *stacks;
 } page;
 

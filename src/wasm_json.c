@@ -98,6 +98,39 @@ static void add_visit(void *user, uint32_t visit, const rp_visit_info *v) {
         yes[v->norm_after]);
 }
 
+/* What plans count and sessions run that are opened from now on; on error nothing changed. `layers` is NULL or a zero-terminated
+ * block of page_alloc, which belongs to the page from then on. Told as JSON: the visits, and what they share with that type
+ * of KV cache. */
+EXPORT(page_program)
+const char *page_program(page *p, uint32_t loops, char *layers, int reuse_kv, float exit_threshold, int kv_type) {
+    rp_sharing s;
+    rp_program_options program = {loops, layers, reuse_kv != 0, exit_threshold};
+    if (!page_took(p, rp_model_get_sharing(p->model, &program, (rp_kv_type)kv_type, &s, &p->err))) {
+        free(layers);
+        return page_gave(p, NULL, 0);
+    }
+    free(p->layers);
+    p->layers = layers;
+    p->program = program;
+    start(p);
+    add(p, "{\"program\":[");
+    rp_model_program(p->model, &program, p, add_visit, &p->err);
+    end(p, "],");
+    add_number(p, "visits", s.visits);
+    add_number(p, "kvSlots", s.kv_slots);
+    add_number(p, "parametersEffective", s.parameters_effective);
+    add(p, "\"sharing\":{");
+    add_number(p, "tiedBytes", s.tied_bytes);
+    add_number(p, "blockBytes", s.block_bytes);
+    add_number(p, "visitedBytes", s.visited_bytes);
+    add_number(p, "kvBytes", s.kv_bytes);
+    add_number(p, "kvBytesAllHeads", s.kv_bytes_all_heads);
+    add_number(p, "kvBytesAllSlots", s.kv_bytes_all_slots);
+    add_number(p, "kvBytesPlain", s.kv_bytes_plain);
+    end(p, "}}");
+    return finished(p);
+}
+
 EXPORT(page_info) const char *page_info(page *p) {
     rp_model_info i;
     if (rp_model_load_state(p->model) < RP_LOAD_WEIGHTS) {
@@ -109,8 +142,6 @@ EXPORT(page_info) const char *page_info(page *p) {
         const char *key;
         uint64_t value;
     } numbers[] = {{"blocks", i.blocks},
-                   {"visits", i.visits},
-                   {"kvSlots", i.kv_slots},
                    {"dim", i.dim},
                    {"ffnDim", i.ffn_dim},
                    {"heads", i.heads},
@@ -122,7 +153,6 @@ EXPORT(page_info) const char *page_info(page *p) {
                    {"loopMin", i.loop_min},
                    {"loopMax", i.loop_max},
                    {"parametersStored", i.parameters_stored},
-                   {"parametersEffective", i.parameters_effective},
                    {"fileBytes", i.file_bytes},
                    {"unrolledBytes", i.unrolled_bytes},
                    {"isa", i.isa}};
@@ -134,9 +164,6 @@ EXPORT(page_info) const char *page_info(page *p) {
         add_number(p, numbers[k].key, numbers[k].value);
     add(p, "\"tied\":%s,\"bos\":%d,\"eos\":%d,", i.tied ? "true" : "false", rp_token_bos(p->model),
         rp_token_eos(p->model));
-    add(p, "\"program\":[");
-    rp_model_program(p->model, &(rp_program_options){0}, p, add_visit, &p->err);
-    end(p, "],");
     add(p, "\"types\":[");
     rp_model_types(p->model, p, add_type);
     end(p, "]}");
@@ -164,9 +191,10 @@ EXPORT(page_plan)
 const char *page_plan(page *p, uint32_t context, int kv_type, uint32_t chunk, uint32_t sessions, uint32_t sequences,
                       double extra, uint32_t threads) {
     rp_plan plan;
-    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions, sequences, 0, 0, threads, {0}};
+    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions,   sequences, p->adapter_bytes,
+                               p->adapter_rank, threads, p->program};
     if (extra > 0)
-        options.adapter_bytes = extra < 0x1p53 ? (uint64_t)extra : UINT64_C(1) << 53;
+        options.adapter_bytes += extra < 0x1p53 ? (uint64_t)extra : UINT64_C(1) << 53;
     if (!page_took(p, rp_model_plan(p->model, &options, &plan, &p->err)))
         return page_gave(p, NULL, 0);
     uint64_t runtime = runtime_bytes(p, plan.context, threads);

@@ -126,11 +126,14 @@ void args_help(const command *c) {
         for (const option *spec = c->groups[g]; spec->name; spec++) {
             static const char *const takes[] = {"", " TEXT", " N", " X", " N", " ", " TEXT"};
             char name[64] = "";
+            bool is_long = spec->kind == KIND_CHOICE && strlen(spec->choices) > 24; /* they get a line of their own */
             strncat(name, spec->name, 30);
-            strncat(name, takes[spec->kind], 8);
-            if (spec->kind == KIND_CHOICE)
+            strncat(name, is_long ? " TYPE" : takes[spec->kind], 8);
+            if (spec->kind == KIND_CHOICE && !is_long)
                 strncat(name, spec->choices, 24);
             print(1, "  %-30s %s\n", name, spec->help);
+            if (is_long)
+                print(1, "  %-30s %s\n", "", spec->choices);
         }
 }
 

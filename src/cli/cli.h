@@ -112,7 +112,7 @@ typedef struct engine {
     helper expert, antiexpert;
     bool steered;
     float alpha;
-    float *logits; /* (STEERED_ROWS, vocab), when steered */
+    float *logits; /* (STEERED_ROWS, vocab), when steered, for engine_feed_each */
     double load_ms;
 } engine;
 

@@ -104,7 +104,7 @@ static rp_status convert(const options *o, const char *input, places *p, rp_conv
     rp_memory_init(&memory, &(rp_host){0});
     rp_status status = o->tokenizer ? read_tokenizer(o->tokenizer, &how, &tokenizer, err) : RP_OK;
     if (status == RP_OK)
-        status = rp_convert(&files, &memory, &how, result, err);
+        status = rp_convert(&files, &memory, &how, result, err) == RP_OK ? RP_OK : name_file(input, err);
     free(tokenizer);
     if (p->shows && p->shown_ms > 0)
         print(2, "\r%60s\r", "");

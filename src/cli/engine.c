@@ -218,17 +218,6 @@ rp_status engine_rewind(engine *e, size_t length, rp_error *err) {
     return e->antiexpert.session ? rp_session_rewind(e->antiexpert.session, length, err) : RP_OK;
 }
 
-static void steer(engine *e, float *row, const float *expert, const float *antiexpert) {
-    rp_logits_steer(row, expert ? expert : row, antiexpert ? antiexpert : row, e->vocab, e->alpha);
-}
-
-/* Steered logits of the position where all sessions are. */
-static void steer_last(engine *e) {
-    memcpy(e->logits, rp_session_logits(e->session), e->vocab * sizeof *e->logits);
-    steer(e, e->logits, e->expert.session ? rp_session_logits(e->expert.session) : NULL,
-          e->antiexpert.session ? rp_session_logits(e->antiexpert.session) : NULL);
-}
-
 static rp_status feed_helper(helper *h, const int32_t *ids, size_t count, rp_error *err) {
     return h->session ? rp_session_feed(h->session, ids, count, err) : RP_OK;
 }
@@ -244,8 +233,7 @@ rp_status engine_feed(engine *e, const int32_t *ids, size_t count, rp_error *err
         return RP_OK;
     RP_TRY(feed_helper(&e->expert, ids, count, err));
     RP_TRY(feed_helper(&e->antiexpert, ids, count, err));
-    steer_last(e);
-    return RP_OK;
+    return rp_session_steer(e->session, e->expert.session, e->antiexpert.session, e->alpha, err);
 }
 
 rp_status engine_prompt(engine *e, const int32_t *ids, size_t count, size_t *reused, rp_error *err) {
@@ -254,12 +242,11 @@ rp_status engine_prompt(engine *e, const int32_t *ids, size_t count, size_t *reu
         return RP_OK;
     RP_TRY(prompt_helper(&e->expert, ids, count, err));
     RP_TRY(prompt_helper(&e->antiexpert, ids, count, err));
-    steer_last(e);
-    return RP_OK;
+    return rp_session_steer(e->session, e->expert.session, e->antiexpert.session, e->alpha, err);
 }
 
 const float *engine_logits(const engine *e) {
-    return e->steered ? e->logits : rp_session_logits(e->session);
+    return rp_session_logits(e->session);
 }
 
 /* Rows that a session shows go here. */
@@ -290,8 +277,8 @@ rp_status engine_feed_each(engine *e, const int32_t *ids, size_t count, void *us
         RP_TRY(keep_rows(e->antiexpert.session, e->antiexpert.rows, e->vocab, ids + at, n, err));
         for (size_t i = 0; i < n; i++) {
             size_t row = i * e->vocab;
-            steer(e, e->logits + row, e->expert.session ? e->expert.rows + row : NULL,
-                  e->antiexpert.session ? e->antiexpert.rows + row : NULL);
+            rp_logits_steer(e->logits + row, (e->expert.session ? e->expert.rows : e->logits) + row,
+                            (e->antiexpert.session ? e->antiexpert.rows : e->logits) + row, e->vocab, e->alpha);
             if (!each(user, at + i, e->logits + row))
                 return RP_OK;
         }

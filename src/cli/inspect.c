@@ -119,7 +119,7 @@ static rp_status print_text(const facts *f, rp_error *err) {
         print(1, "embedding      factorised, rank %u\n", info->embedding_rank);
     print(1, "blocks         %u stored, %u visits, %u KV slots\n", info->blocks, f->sharing.visits,
           f->sharing.kv_slots);
-    if (info->loops > 1 || info->loop_max > 1)
+    if (info->loop_max > info->loop_min)
         print(1, "depth          %u, may be %u to %u\n", info->loops, info->loop_min, info->loop_max);
     print(1, "parameters     %llu stored, %llu effective\n", (ull)info->parameters_stored,
           (ull)f->sharing.parameters_effective);

@@ -81,10 +81,15 @@ static rp_status read_vocab_size(const rp_draft *d, uint32_t *vocab, rp_error *e
 static rp_status read_input(rp_draft *d, const rp_convert_options *o, int *file, rp_error *err) {
     uint64_t size;
     *file = d->files->open(d->files->user, "", &size);
-    if (*file >= 0)
+    if (*file >= 0) {
         RP_TRY(read_file(d, *file, size, o, err));
-    else
+    } else {
+        int config = d->files->open(d->files->user, "config.json", &size);
+        if (config < 0)
+            return rp_fail(err, RP_ERR_IO, "no file and no folder with config.json");
+        d->files->close(d->files->user, config);
         RP_TRY(rp_draft_from_folder(d, !o->tokenizer, err));
+    }
     if (!o->tokenizer)
         return RP_OK;
     uint32_t vocab = 0;

@@ -164,6 +164,7 @@ TILES(q8_0, RP_Q8_0)
 TILES(q4_k, RP_Q4_K)
 TILES(q6_k, RP_Q6_K)
 TILES(iq4_nl, RP_IQ4_NL)
+TILES(iq4_xs, RP_IQ4_XS)
 
 static __attribute__((noinline, minsize)) void matmul_rare(const rp_matmul *job, const rp_traits *t) {
     matmul_tiles(job, t, true, low_mask(t));
@@ -177,4 +178,3 @@ RARE_TILES(q5_1, RP_Q5_1)
 RARE_TILES(q2_k, RP_Q2_K)
 RARE_TILES(q3_k, RP_Q3_K)
 RARE_TILES(q5_k, RP_Q5_K)
-RARE_TILES(iq4_xs, RP_IQ4_XS)

@@ -62,6 +62,12 @@ export const models = (wanted) => MODELS.filter(({ name }) => wanted(name)).map(
 
 export const growingModels = () => growing().map(prepare);
 
+/** MobileLLM-LS-125M's shape, with each block played twice, and unrolled. */
+export function sharedAndTwin() {
+  const [{ file, twin }] = models((name) => name === 'MobileLLM-LS-shape-Q4_0');
+  return { shared: file, twin: /** @type {string} */ (twin) };
+}
+
 /** Texts of exactly so many tokens, each of another letter, for an engine that takes no token ids.
  * @param {BenchModel} model @param {number[]} lengths @returns {Promise<Record<number, string>>} */
 export async function textsFor({ file, bos }, lengths) {

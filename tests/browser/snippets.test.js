@@ -2,12 +2,17 @@
 // page of its own. The package is the one that npm would get.
 import * as assert from 'uvu/assert';
 import { existsSync, readFileSync } from 'node:fs';
+import { json } from '../js/lib/cli.js';
+import { made } from '../js/lib/golden.js';
+import { writeRandomAdapter } from '../js/lib/random-adapter.js';
 import { each, run } from './lib/each.js';
 import { putPackage } from './lib/packed.js';
 
 const ROOT = new URL('../../', import.meta.url);
 const DOCUMENTS = ['README.md', 'js/README.md', 'js/element/README.md'];
 const MODELS = { 'stories.gguf': 'models/stories.gguf', 'smollm2.gguf': 'build/models/smollm2.gguf' };
+/** The shape of models/stories.gguf, as far as an adapter has to fit it. */
+const { architecture, dim, ffn_dim: ffn, heads, kv_heads: kvHeads, blocks } = await json('native', ['inspect', 'models/stories.gguf', '--json']);
 const PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Example</title>'
   + '<script type="importmap">{"imports":{"reprise":"./reprise/index.js","reprise/convert":"./reprise/convert.js","reprise/element":"./reprise/element/index.js"}}</script><body>';
 
@@ -18,6 +23,9 @@ const snippets = (kind) => DOCUMENTS.filter((name) => existsSync(new URL(name, R
 /** @param {import('./lib/server.js').Server} server */
 function furnish(server) {
   for (const [name, file] of Object.entries(MODELS)) if (existsSync(new URL(file, ROOT))) server.put(`/example/${name}`, read(file));
+  const adapter = made('snippets/lora.gguf');
+  writeRandomAdapter(adapter, { architecture, dim, ffn, heads, kvHeads, blocks }, { seed: 'snippets' });
+  server.put('/example/lora.gguf', readFileSync(adapter));
   putPackage(server, '/example/reprise/');
 }
 

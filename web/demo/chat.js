@@ -138,7 +138,7 @@ export class Chat {
     const { position, top } = passage.tokens[index]
     try {
       await this.#session.rewind({ tokens: position })
-      await this.#session.append({ ids: [alternative.id] })
+      await this.#session.append({ ids: [alternative.id] }, this.#writer.computing)
     } catch (error) {
       return showFault(this.#fault, error)
     }

@@ -111,7 +111,7 @@ export class Picker {
         : `${bytes(plan.download)}${plan.cached ? `, ${bytes(plan.cached)} are here already` : ''}`,
       Memory: `${bytes(plan.memory)}: weights ${bytes(plan.weights)}, `
         + `KV cache ${bytes(plan.kv)} for ${count(plan.context)} tokens`,
-      Model: `${info.architecture}, ${info.blocks} blocks, ${info.visits} visits${info.chat ? ', can chat' : ''}`,
+      Model: `${info.architecture}, ${info.blocks} blocks, ${info.visits} visits${info.loopMin < info.loopMax ? `, depth ${info.loopMin} to ${info.loopMax}` : ''}${info.chat ? ', can chat' : ''}`,
       Licence: entry.licence ?? info.license ?? 'not told by the file',
       ...(plan.storage === undefined ? {} : { 'Space left': bytes(plan.storage) }),
     }

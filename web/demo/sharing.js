@@ -1,4 +1,5 @@
-// The sharing view: the score of the model in use, the visit that is being computed, and what sharing saves.
+// The sharing view: the score of the program in use, the visit that is being computed, what sharing saves, and how deep the model
+// runs where its file leaves a choice.
 import { byId, h } from './dom.js'
 import { bytes, count } from './format.js'
 import { Score } from './score.js'
@@ -10,8 +11,10 @@ export class Sharing {
   #caption = byId('score-caption')
   #savings = byId('savings')
   #slow = byId('slow')
+  #depth = byId('depth')
+  /** @type {any} */ #model = null
   /** @type {Score | null} */ #score = null
-  /** @type {any} */ #info = null
+  /** What runs: see Program in index.d.ts. @type {any} */ #program = null
   #visit = -1
   #scheduled = false
   #visible = true
@@ -21,23 +24,48 @@ export class Sharing {
     new IntersectionObserver(([entry]) => {
       this.#visible = entry.isIntersecting
     }).observe(this.#place)
+    this.#depth.addEventListener('input', () => this.#deepen())
   }
 
   /** @param {any} model */
-  show({ info, plan }) {
-    this.#info = info
+  show(model) {
+    const { info } = model
+    this.#model = model
+    byId('depth-row').hidden = info.loopMin >= info.loopMax
+    Object.assign(this.#depth, { min: info.loopMin, max: info.loopMax, value: info.loops })
+    byId('depth-note').textContent = `times that the loop is played, ${info.loopMin} to ${info.loopMax}`
+    this.#take(info)
+  }
+
+  /** As `pieces()` takes them. */
+  get options() {
+    const depth = Number(this.#depth.value)
+    return this.#model && !byId('depth-row').hidden && depth !== this.#model.info.loops ? { depth } : {}
+  }
+
+  /** Another depth holds from the next text on, or the next that is added to this one. */
+  async #deepen() {
+    const model = this.#model, options = this.options, program = await model.program(options)
+    if (model === this.#model && options.depth === this.options.depth) this.#take(program)
+  }
+
+  /** @param {any} program */
+  #take(program) {
+    const { info, plan } = this.#model, { blockBytes, visitedBytes, kvBytes } = program.sharing
+    byId('depth-value').textContent = this.#depth.value
+    this.#program = program
     this.#score = null
     this.#draw()
     this.rest()
-    const saved = info.unrolledBytes - info.fileBytes
+    const saved = visitedBytes - blockBytes
     this.#savings.replaceChildren(
-      this.#bars('Download', info.fileBytes, info.unrolledBytes),
+      this.#bars('Download', info.fileBytes, info.fileBytes + saved),
       this.#bars('Memory', plan.memory, plan.memory + saved),
       h('p', { class: 'note', text: saved > 0
         ? 'Grey: the same model with a block of its own for each visit. The KV cache is the same, '
-          + `${count(plan.kvPerToken)} bytes a token, and so is the time: what is played twice is computed twice.`
+          + `${count(kvBytes)} bytes a token, and so is the time: what is played twice is computed twice.`
         : 'Each block is visited once, so blocks share nothing here. '
-          + `KV cache: ${count(plan.kvPerToken)} bytes a token.` }))
+          + `KV cache: ${count(kvBytes)} bytes a token.` }))
   }
 
   /** Called before each visit; the model waits for a promise. Otherwise a few a frame are shown, the rest pass.
@@ -60,11 +88,11 @@ export class Sharing {
   rest() {
     this.#visit = -1
     this.#light()
-    this.#caption.textContent = this.#info ? this.#summary() : ''
+    this.#caption.textContent = this.#program ? this.#summary() : ''
   }
 
   #summary() {
-    const { blocks, visits } = this.#info
+    const { visits } = this.#program, { blocks } = this.#model.info
     return blocks < visits
       ? `${blocks} blocks are stored, ${visits} are played for every token.`
       : `${blocks} blocks, each played once for every token.`
@@ -72,8 +100,9 @@ export class Sharing {
 
   #light() {
     this.#score?.light(this.#visit)
-    if (this.#visit < 0 || !this.#slow.checked) return
-    const { program } = this.#info, { attn, slot, writes } = program[this.#visit]
+    const { program = [] } = this.#program ?? {}, now = program[this.#visit] // none where what runs began at another depth
+    if (!now || !this.#slow.checked) return
+    const { attn, slot, writes } = now
     const time = program.slice(0, this.#visit + 1).filter((visit) => visit.attn === attn).length
     const again = time > 1 ? ` for the ${['', '', '2nd', '3rd'][time] ?? `${time}th`} time` : ''
     this.#caption.textContent = `Visit ${this.#visit + 1} of ${program.length}: block ${attn}${again}, `
@@ -82,8 +111,8 @@ export class Sharing {
 
   #draw() {
     const width = Math.floor(this.#place.clientWidth)
-    if (!this.#info || !width || this.#score?.width === width) return
-    this.#score = new Score(this.#info.program, width)
+    if (!this.#program || !width || this.#score?.width === width) return
+    this.#score = new Score(this.#program.program, width)
     this.#place.replaceChildren(this.#score.element)
     this.#place.setAttribute('aria-label', `${this.#summary()} The order of blocks: ${this.#score.blocks.join(', ')}.`)
   }

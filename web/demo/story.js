@@ -97,7 +97,7 @@ export class Story {
     const { position, top } = this.#passage.tokens[index]
     try {
       await this.#session.rewind({ tokens: position })
-      await this.#session.append({ ids: [alternative.id] })
+      await this.#session.append({ ids: [alternative.id] }, this.#writer.computing)
     } catch (error) {
       return showFault(this.#fault, error)
     }

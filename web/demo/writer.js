@@ -17,6 +17,11 @@ export class Writer extends EventTarget {
     return this.#run !== null
   }
 
+  /** What is computed with, for what is added without writing. */
+  get computing() {
+    return this.#parts.sharing.options
+  }
+
   /** Ends what is being written and waits until the session is free. */
   async stop() {
     const run = this.#run
@@ -31,7 +36,7 @@ export class Writer extends EventTarget {
     await this.stop()
     const { sampling, sharing, figures, announcer } = this.#parts
     const run = this.#run = new Run({
-      session, input, options: { ...sampling.options, seed }, onVisit: sharing.onVisit,
+      session, input, options: { ...sampling.options, ...sharing.options, seed }, onVisit: sharing.onVisit,
       onPrefill: (progress) => figures.prefill(progress),
       onTokens: (tokens) => {
         passage.push(tokens)

@@ -1,0 +1,160 @@
+// Programs, adapters and proxy-tuning through the package: each gives the terminal program's logits bit for bit, however a session
+// got there; what cannot be put together is a named error, and the session goes on as before.
+import { readFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ArgumentError, FormatError, Model } from '../../js/index.js';
+import { json } from './lib/cli.js';
+import { made } from './lib/golden.js';
+import { bytes as stories, rejects } from './lib/model.js';
+import { writeRandomAdapter } from './lib/random-adapter.js';
+import { randomIds, writeRandomModel } from './lib/random-model.js';
+
+const file = (name) => made(`steer-page/${name}.gguf`);
+const LOOPS = { first: 1, last: 2, min: 1, max: 4 };
+const BASE = { name: 'base', architecture: 'reprise-llama', seed: 'page', blocks: 4, tied: true, program: { layerMap: [0, 1, 2, 1, 2, 3], ...LOOPS } };
+const SMALL = { architecture: 'llama', tied: true, dim: 32, ffn: 64, heads: 2, kvHeads: 1, blocks: 2 };
+writeRandomModel(file('base'), BASE);
+for (const name of ['expert', 'antiexpert']) writeRandomModel(file(name), { name, seed: name, ...SMALL });
+writeRandomAdapter(file('lora'), BASE, { seed: 'lora' });
+writeRandomAdapter(file('other'), BASE, { seed: 'other', targets: ['attn_k', 'ffn_up'], rank: 3 });
+
+const read = (name) => readFileSync(file(name));
+const ids = [...randomIds('steer page', 21)];
+const OPTIONS = { context: 64, cache: false };
+const terminal = async (...extra) => (await json('native', ['logits', file('base'), '--ids', ids.join(), '--top', '1', ...extra])).hash;
+
+/** FNV-1a over the floats' bits, as `reprise logits` prints it. */
+function hashOf(logits) {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return hash.toString(16).padStart(16, '0');
+}
+
+/** @param {(model: Model) => Promise<void>} use @param {any} [options] */
+async function withBase(use, options) {
+  const model = await Model.load(read('base'), { ...OPTIONS, ...options });
+  try {
+    await use(model);
+  } finally {
+    model.destroy();
+  }
+}
+const hash = async (session, options) => hashOf(await session.logits(ids, options));
+
+test('a call has a depth, layers, one KV slot a block: as in the terminal', () => withBase(async (model) => {
+  const session = model.session({ chat: false }), plain = await terminal();
+  assert.is(await hash(session), plain);
+  for (const depth of [3, 1, 4]) {
+    assert.is(await hash(session, { depth }), await terminal('--depth', `${depth}`));
+    await session.append({ ids: [5] }, { depth });
+    assert.is(await hash(session, { depth }), await terminal('--depth', `${depth}`), 'computed before');
+  }
+  assert.is(await hash(session, { layers: '0,2x2,5,1' }), await terminal('--layers', '0,2x2,5,1'));
+  assert.is(await hash(session, { kvReuse: 'last-loop' }), await terminal('--kv-reuse', 'last-loop'));
+  assert.is(await hash(session), plain);
+}));
+
+test('its text is the terminal\'s at every depth, and a session has a depth of its own', () => withBase(async (model) => {
+  for (const depth of [1, 3]) {
+    const args = ['generate', file('base'), '--ids', ids.join(), '-n', '12', '--seed', '9', '--json', '--depth', `${depth}`];
+    const { text } = await json('native', args);
+    const session = model.session({ chat: false, depth });
+    assert.is((await session.prompt({ ids }, { maxTokens: 12, seed: 9 })).text, text);
+    const visits = new Set();
+    await session.prompt({ ids }, { maxTokens: 1, depth: 2, onVisit: (visit) => void visits.add(visit) });
+    assert.ok(Math.max(...visits) < 6);
+    session.destroy();
+  }
+}));
+
+test('the program is told as inspect tells it', () => withBase(async (model) => {
+  for (const [options, args] of [[{}, []], [{ depth: 4 }, ['--depth', '4']], [{ layers: '0-2x2' }, ['--layers', '0-2x2']]]) {
+    const told = await model.program(options), { program, sharing, kv_bytes_per_token } = await json('native', ['inspect', file('base'), '--json', ...args]);
+    assert.equal(told.program.map(({ attn }) => attn), program.map(({ attn }) => attn));
+    assert.is(told.sharing.kvBytes, kv_bytes_per_token);
+    assert.is(told.sharing.blockBytes, sharing.block_bytes);
+    assert.is(told.visits, told.program.length);
+  }
+  assert.equal((await model.program()).program, model.info.program);
+  assert.is(model.info.visits, 6);
+}));
+
+test('a depth given to the model is everybody\'s, and the most', async () => {
+  const shallow = await Model.plan(read('base'), { ...OPTIONS, depth: 1 }), deep = await Model.plan(read('base'), OPTIONS);
+  assert.ok(shallow.kv < deep.kv || shallow.memory < deep.memory);
+  assert.is(shallow.info.visits, 4);
+  await withBase(async (model) => {
+    assert.is(model.info.loops, 3);
+    assert.is(await hash(model.session({ chat: false })), await terminal('--depth', '3'));
+  }, { depth: 3 });
+});
+
+test('adapters are on by name and scale, for a call, without a second copy of the weights', () => withBase(async (model) => {
+  const session = model.session({ chat: false }), plain = await terminal();
+  assert.is(await hash(session), plain);
+  assert.is(await hash(session, { adapters: { one: 1 } }), await terminal('--lora', file('lora')));
+  assert.is(await hash(session, { adapters: { one: 0.5, two: -1 } }), await terminal('--lora', `${file('lora')}=0.5`, '--lora', `${file('other')}=-1`));
+  assert.is(await hash(session, { adapters: { two: 1 }, depth: 3 }), await terminal('--lora', file('other'), '--depth', '3'));
+  assert.is(await hash(session), plain);
+  assert.ok(model.memory <= model.plan.memory);
+  await rejects(session.logits(ids, { adapters: { three: 1 } }), ArgumentError, /no adapter three, loaded are one, two/);
+  await rejects(session.logits(ids, { adapters: { one: NaN } }), ArgumentError, /scale of adapter one/);
+  assert.is(await hash(session), plain);
+}, { adapters: { one: read('lora'), two: new Blob([read('other')]) } }));
+
+const proxy = (e, a, alpha) => terminal('--expert', e === 'base' ? e : file(e), '--antiexpert', a === 'base' ? a : file(a), '--alpha', `${alpha}`);
+
+for (const [expert, antiexpert] of [['expert', 'antiexpert'], ['expert', 'base'], ['lora', 'other'], ['lora', 'antiexpert'], ['base', 'lora']])
+  test(`steered by ${expert} against ${antiexpert}: as in the terminal`, async () => {
+    const source = (name) => name === 'base' ? name : read(name);
+    await withBase(async (model) => {
+      const session = model.session({ chat: false }), plain = await terminal();
+      assert.is(await hash(session), await proxy(expert, antiexpert, 1));
+      assert.is(await hash(session, { alpha: 0 }), plain);
+      assert.is(await hash(session, { alpha: -0.5 }), await proxy(expert, antiexpert, -0.5));
+      const args = ['generate', file('base'), '--ids', ids.join(), '-n', '16', '--seed', '3', '--json', '--alpha', '1.5',
+        '--expert', expert === 'base' ? expert : file(expert), '--antiexpert', antiexpert === 'base' ? antiexpert : file(antiexpert)];
+      const other = model.session({ chat: false, alpha: 1.5 });
+      const { text } = await json('native', args);
+      const both = await Promise.all([other.prompt({ ids }, { maxTokens: 16, seed: 3 }), session.prompt(undefined, { maxTokens: 4 })]);
+      assert.is(both[0].text, text);
+      assert.is(await hash(await other.clone().then((copy) => (other.destroy(), copy)), { alpha: 0 }), plain);
+      assert.ok(model.memory <= model.plan.memory, `${model.memory} of ${model.plan.memory}`);
+    }, { expert: source(expert), antiexpert: source(antiexpert), sessions: 3 });
+  });
+
+test('a saved session is restored where the program is the same', () => withBase(async (model) => {
+  const deep = model.session({ chat: false, depth: 3 }), shallow = model.session({ chat: false, depth: 1 });
+  const want = await hash(deep), saved = await deep.save();
+  await rejects(shallow.restore(saved), FormatError, /another model, program/);
+  deep.destroy();
+  const fresh = model.session({ chat: false, depth: 3 });
+  await fresh.restore(saved);
+  assert.is(await hash(fresh), want);
+}, { sessions: 2 }));
+
+test('what cannot be is a named error, and nothing is lost', async () => {
+  await withBase(async (model) => {
+    const session = model.session({ chat: false }), plain = await hash(session);
+    for (const [options, message] of [[{ depth: 9 }, /1 to 4/], [{ depth: 1.5 }, /depth is 1.5/], [{ layers: '0-9' }, /layers/], [{ layers: 7 }, /layers/],
+      [{ kvReuse: true }, /kvReuse/], [{ exitThreshold: '1' }, /exitThreshold/], [{ alpha: 1 }, /needs the expert/], [{ adapters: { one: 1 } }, /no adapter was loaded/]]) {
+      await rejects(session.logits(ids, options), ArgumentError, message);
+      await rejects(session.prompt('a', options), ArgumentError, message);
+      const broken = model.session({ chat: false, ...options });
+      await rejects(broken.prompt('a'), ArgumentError, message);
+      assert.equal([...await session.ids()], ids);
+    }
+    assert.is(await hash(session), plain);
+  }, { sessions: 2 });
+  const load = (options) => Model.load(read('base'), { ...OPTIONS, ...options });
+  await rejects(load({ depth: 9 }), ArgumentError, /1 to 4/);
+  await rejects(load({ expert: read('expert') }), ArgumentError, /go together/);
+  await rejects(load({ adapters: { one: stories } }), FormatError, /adapter one: .*general.type/);
+  await rejects(load({ adapters: { one: read('lora').subarray(0, 900) } }), FormatError, /adapter one: .*ends/);
+  await rejects(load({ expert: stories, antiexpert: 'base' }), ArgumentError, /expert: a vocabulary of 2048 tokens/);
+  await rejects(load({ expert: read('expert').subarray(0, 30_000), antiexpert: 'base' }), FormatError, /expert: .*ends/);
+  await rejects(load({ expert: new Uint8Array(100), antiexpert: 'base' }), FormatError, /expert: /);
+});
+
+test.run();
