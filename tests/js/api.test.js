@@ -9,6 +9,7 @@ import { chooseBuild } from '../../js/builds.js';
 import { Engine } from '../../js/engine.js';
 import { errorsByCode } from '../../js/errors.js';
 import { SAMPLING } from '../../js/generate.js';
+import { pickHow } from '../../js/session.js';
 import { ROOT } from './lib/cli.js';
 
 const read = (file) => readFileSync(join(ROOT, file), 'utf8');
@@ -65,12 +66,21 @@ test('the types declare every method that is there', async () => {
   const plan = await reprise.Model.plan(join(ROOT, 'models/stories.gguf'));
   const optional = ['name', 'license', 'storage'];
   const required = (keys) => sorted(keys).filter((key) => !optional.includes(key));
-  assert.equal(required(Object.keys(model.info)), required(members('ModelInfo')));
+  assert.equal(required(Object.keys(model.info)), required([...members('ModelInfo'), ...members('Program')]));
+  const program = await model.program();
+  assert.equal(sorted(Object.keys(program)), members('Program'));
+  assert.equal(sorted(Object.keys(program.sharing)), members('Sharing'));
+  assert.equal(sorted(Object.keys(program.program[0])), members('Visit'));
   assert.equal(required(Object.keys(model.plan)), members('MemoryPlan'));
   assert.equal(required(Object.keys(plan)), required([...members('Plan'), ...members('MemoryPlan')]));
   const result = await session.prompt('Once', { maxTokens: 1 });
   assert.equal(sorted(Object.keys(result)), members('Result'));
   model.destroy();
+});
+
+test('what is computed with is passed on', () => {
+  const names = sorted([...members('ProgramOptions'), ...members('ComputeOptions')]);
+  assert.equal(sorted(Object.keys(pickHow(Object.fromEntries(names.map((name) => [name, 1]))))), names);
 });
 
 test('every file has one version', () => {
