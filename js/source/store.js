@@ -190,10 +190,12 @@ export class Store {
    * @param {number} index @returns {Promise<Bytes | undefined>} */
   async read(index) {
     if (this.#given) this.#spare.push(this.#given)
-    for (let i = index; i <= index + AHEAD && this.has(i); i++)
-      if (!this.#ahead.has(i)) this.#ahead.set(i, this.#load(i))
-    const bytes = await this.#ahead.get(index)
+    const loading = this.#ahead.get(index) ?? this.#load(index)
+    if (!this.#ahead.size) await loading // the first goes alone: who opens a file waits for it
     this.#ahead.delete(index)
+    for (let i = index + 1; i <= index + AHEAD && this.has(i); i++)
+      if (!this.#ahead.has(i)) this.#ahead.set(i, this.#load(i))
+    const bytes = await loading
     this.#given = bytes?.buffer
     if (bytes) return bytes
     this.#chunks.delete(index)
