@@ -16,7 +16,8 @@ rp_status rp_session_steer(rp_session *s, rp_session *expert, rp_session *antiex
     uint32_t vocab = s->model->config.vocab;
     for (size_t i = 0; i < RP_COUNT(all); i++)
         if (!all[i]->has_logits || all[i]->model->config.vocab != vocab)
-            return rp_fail(err, RP_ERR_ARGUMENT, "a session that steers or is steered has no logits of %u tokens", vocab);
+            return rp_fail(err, RP_ERR_ARGUMENT, "a session that steers or is steered has no logits of %u tokens",
+                           vocab);
     rp_logits_steer(s->logits, all[1]->logits, all[2]->logits, vocab, alpha);
     s->is_steered = true;
     s->has_sum = false;

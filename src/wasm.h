@@ -35,8 +35,8 @@ typedef struct page {
     int32_t top[PAGE_TOP];
     float logprobs[PAGE_TOP];
     char key[17];
-    uint64_t header_gaps; /* page_heap_gaps when the header was understood */
-    uint32_t threads;     /* wasm_threads.c; 0: one */
+    uint64_t header_gaps;       /* page_heap_gaps when the header was understood */
+    uint32_t threads;           /* wasm_threads.c; 0: one */
     rp_program_options program; /* of sessions that are opened, and of plans: wasm_program.c */
     char *layers;               /* that it points to */
     uint64_t adapter_bytes;     /* of adapters' files fed so far */

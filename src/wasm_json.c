@@ -191,8 +191,8 @@ EXPORT(page_plan)
 const char *page_plan(page *p, uint32_t context, int kv_type, uint32_t chunk, uint32_t sessions, uint32_t sequences,
                       double extra, uint32_t threads) {
     rp_plan plan;
-    rp_plan_options options = {context, (rp_kv_type)kv_type, chunk, sessions,   sequences, p->adapter_bytes,
-                               p->adapter_rank, threads, p->program};
+    rp_plan_options options = {context,          (rp_kv_type)kv_type, chunk,   sessions,  sequences,
+                               p->adapter_bytes, p->adapter_rank,     threads, p->program};
     if (extra > 0)
         options.adapter_bytes += extra < 0x1p53 ? (uint64_t)extra : UINT64_C(1) << 53;
     if (!page_took(p, rp_model_plan(p->model, &options, &plan, &p->err)))

@@ -12,7 +12,9 @@ static bool read_number(const char **at, uint32_t *value) {
     const char *start = *at;
     for (*value = 0; **at >= '0' && **at <= '9' && *value < RP_MAX_BLOCKS; ++*at)
         *value = *value * 10 + (uint32_t)(**at - '0');
-    return *at > start && *(*at)++ == '.';
+    bool is_number = *at > start && **at == '.';
+    *at += is_number;
+    return is_number;
 }
 
 bool rp_block_name_read(const char *tensor, rp_block_name *out) {
