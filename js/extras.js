@@ -2,7 +2,7 @@
 // and an anti-expert, each the model itself, an adapter, or a model of its own in the same memory. Imported by loads that have any
 // of it.
 import { EngineSession } from './engine-session.js'
-import { ArgumentError } from './errors.js'
+import { ArgumentError, RepriseError } from './errors.js'
 
 /** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./source.js').Source} Source */
@@ -28,9 +28,9 @@ async function* chain(first, rest) {
   for (let next; !(next = await rest.next()).done; ) yield next.value
 }
 
-/** An error that says whose it is. @param {string} name @param {any} error */
+/** An error of ours that says whose it is; others, such as a signal's reason, stay as they are. @param {string} name @param {any} error */
 function named(name, error) {
-  error.message = `${name}: ${error.message}`
+  if (error instanceof RepriseError) error.message = `${name}: ${error.message}`
   return error
 }
 

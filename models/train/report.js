@@ -1,11 +1,12 @@
 // The comparison in numbers and a picture, from the exported runs: `node models/train/report.js VALID [RUN...]` measures each
 // build/stories/RUN.gguf (loss on VALID, bytes, visits, KV bytes, decode speed by turns) and prints models/README.md's table; the plot
-// goes to models/comparison.svg. Runs that are not finished are left out and named.
+// goes to models/comparison.svg. The model of several depths has a table of its own. Runs that are not finished are left out and named.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 
 const REPRISE = 'build/native/reprise', ROUNDS = 5
+const DEPTH = 'depth' // the run that can be as deep as is asked for
 const WHAT = {
   distinct: '8 blocks, each once', row: '4 blocks, each twice in a row', stack: '4 blocks, the stack twice',
   middle: '4 blocks, the middle two three times', one: '1 block, four times', wide: '3 wide blocks, each once',
@@ -29,6 +30,10 @@ function measure(name, valid) {
   }
 }
 
+/** Tokens a second, decoding. @param {string} file @param {string[]} options @returns {number} */
+const speed = (file, ...options) =>
+  reprise('bench', file, '--prompt', '16', '--generate', '128', '--repeat', '1', '--json', ...options).decode_tokens_per_s.median
+
 /** @typedef {ReturnType<typeof measure>} Row */
 
 /** What no other model beats in both bytes and loss. @param {Row[]} rows */
@@ -42,6 +47,20 @@ function table(rows) {
     ...rows.map((row) => `| ${row.name} | ${WHAT[/** @type {keyof typeof WHAT} */ (row.name.split('-')[1])]} | ${grouped(row.stored)} | ${grouped(row.effective)} | ${
       grouped(row.bytes)} | ${best.includes(row) ? `**${row.loss.toFixed(4)}**` : row.loss.toFixed(4)} | ${grouped(Math.round(median(row.speeds)))} | ${grouped(row.kv)} |`),
   ].join('\n')
+}
+
+/** A model that runs at several depths. @param {string} name @param {string} valid */
+function depthTable(name, valid) {
+  const file = `build/stories/${name}.gguf`, { loop_min: least, loop_max: most } = reprise('inspect', file, '--json')
+  const depths = Array.from({ length: most - least + 1 }, (_, i) => `${least + i}`)
+  const speeds = depths.map(() => /** @type {number[]} */ ([]))
+  for (let round = 0; round < ROUNDS; round++)
+    depths.forEach((depth, i) => speeds[i].push(speed(file, '--depth', depth)))
+  return ['| depth | visits | nats a byte | tokens/s | KV bytes a token |', '|---|---|---|---|---|', ...depths.map((depth, i) => {
+    const info = reprise('inspect', file, '--json', '--depth', depth)
+    const { nats_per_byte: loss } = reprise('perplexity', file, valid, '--split', '<|endoftext|>', '--depth', depth)
+    return `| ${depth} | ${info.visits} | ${loss.toFixed(4)} | ${grouped(Math.round(median(speeds[i])))} | ${grouped(info.kv_bytes_per_token)} |`
+  })].join('\n')
 }
 
 const WIDTH = 760, HEIGHT = 380, LEFT = 64, BOTTOM = 48, TOP = 24, RIGHT = 24
@@ -82,8 +101,9 @@ function main() {
   if (missing.length) console.error(`not finished: ${missing.join(', ')}`)
   const rows = done.map((name) => measure(name, valid))
   for (let round = 0; round < ROUNDS; round++)
-    for (const row of rows) row.speeds.push(reprise('bench', row.file, '--prompt', '16', '--generate', '128', '--repeat', '1', '--json').decode_tokens_per_s.median)
+    for (const row of rows) row.speeds.push(speed(row.file))
   console.log(table(rows))
+  if (existsSync(`build/stories/${DEPTH}.gguf`)) console.log(`\n${depthTable(DEPTH, valid)}`)
   writeFileSync('models/comparison.svg', plot(rows))
 }
 

@@ -18,7 +18,7 @@ if [ ! -x $python ]; then
 fi
 
 runs=models/train/runs.txt
-[ $# -gt 0 ] || set -- $(awk '/^(small|large)-/ { print $1 }' $runs)
+[ $# -gt 0 ] || set -- $(awk '/^(small|large)-|^depth/ { print $1 }' $runs)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)}
 for name in "$@"; do
   out=build/stories/$name

@@ -157,4 +157,16 @@ test('what cannot be is a named error, and nothing is lost', async () => {
   await rejects(load({ expert: new Uint8Array(100), antiexpert: 'base' }), FormatError, /expert: /);
 });
 
+test('a load that is aborted while an adapter or expert arrives rejects with the reason, and leaves its stream', async () => {
+  for (const options of [(silent) => ({ adapters: { one: silent } }), (silent) => ({ expert: silent, antiexpert: 'base' })]) {
+    const abort = new AbortController();
+    let leave = () => {};
+    const left = new Promise((resolve) => void (leave = () => resolve(undefined)));
+    const silent = new ReadableStream({ start: (controller) => controller.enqueue(read('expert').slice(0, 1000)), cancel: leave });
+    setTimeout(() => abort.abort(new Error('enough')), 300);
+    await rejects(Model.load(read('base'), { ...OPTIONS, ...options(silent), signal: abort.signal }), Error, /^enough$/);
+    await left;
+  }
+});
+
 test.run();
