@@ -58,8 +58,9 @@ export class Score {
     this.parts = passages(this.blocks)
     const repeats = this.stored < program.length
     const written = repeats ? this.#written(16) : { group: '', bottom: -6 }
-    const played = this.#played(written.bottom + 22, repeats ? 'played, each with a KV slot of its own'
-      : 'stored and played once, each with a KV slot of its own')
+    const slots = new Set(program.map(({ slot }) => slot).filter((slot) => slot >= 0)).size
+    const held = slots === program.length ? 'each with a KV slot of its own' : `with ${slots} KV slots`
+    const played = this.#played(written.bottom + 22, `${repeats ? 'played' : 'stored and played once'}, ${held}`)
     this.element = svg('svg', {
       class: 'score', viewBox: `0 0 ${width} ${played.bottom}`, width, height: played.bottom, 'aria-hidden': 'true',
     }, written.group, played.group)

@@ -51,19 +51,20 @@ export class Sharing {
 
   /** @param {any} program */
   #take(program) {
-    const { info, plan } = this.#model, { blockBytes, visitedBytes, kvBytes } = program.sharing
+    const { info, plan } = this.#model, { blockBytes, visitedBytes, kvBytes, kvBytesAllSlots } = program.sharing
     byId('depth-value').textContent = this.#depth.value
     this.#program = program
     this.#score = null
     this.#draw()
     this.rest()
     const saved = visitedBytes - blockBytes
+    const cache = kvBytes < kvBytesAllSlots ? `${count(kvBytes)} of ${count(kvBytesAllSlots)} bytes a token` : `the same, ${count(kvBytes)} bytes a token`
     this.#savings.replaceChildren(
       this.#bars('Download', info.fileBytes, info.fileBytes + saved),
       this.#bars('Memory', plan.memory, plan.memory + saved),
       h('p', { class: 'note', text: saved > 0
-        ? 'Grey: the same model with a block of its own for each visit. The KV cache is the same, '
-          + `${count(kvBytes)} bytes a token, and so is the time: what is played twice is computed twice.`
+        ? `Grey: the same model with a block of its own for each visit. The KV cache is ${cache}, and the time is the same: `
+          + 'what is played twice is computed twice.'
         : 'Each block is visited once, so blocks share nothing here. '
           + `KV cache: ${count(kvBytes)} bytes a token.` }))
   }
