@@ -14,9 +14,9 @@ export function beStrict(server) {
  * @param {import('./browsers.js').Browser} browser @param {import('./server.js').Server} server */
 export async function demo(browser, server) {
   beStrict(server);
-  const page = await browser.page(`${server.url}/web/`);
+  const page = await browser.page(`${server.url}/tests/browser/pages/blank.html`); // leaving the demo while it loads is an error to Firefox
   await page.evaluate(() => localStorage.clear());
-  await page.reload();
+  await page.goto(`${server.url}/web/`);
   await told(page);
   return page;
 }
