@@ -55,7 +55,8 @@ runs = $(patsubst tests/c/%.c,%,$(shell grep -l '^/\* runs: native $1 \*/' tests
 WASM_TESTS := $(call runs,wasm)
 TSAN_TESTS := $(call runs,tsan)
 C_TOOLS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/tools/*.c)) # programs that JS tests start
-FORMATTED := $(filter-out %_tables.h,$(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/c/tools/*.c)) # tables are generated
+TRAINER := $(wildcard models/train/*.c)
+FORMATTED := $(filter-out %_tables.h,$(TRAINER) $(wildcard models/train/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/c/tools/*.c)) # tables are generated
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
 
 engine_simd128 := $(filter-out src/kernels/relaxed%,$(ENGINE))
@@ -100,7 +101,7 @@ screenshots: package tools-pictures $(SMOLLM2) tests/node_modules/.package-lock.
 	@node web/tools/screenshots.js
 
 .PHONY: test
-test: native asan package c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json | tools-browsers ## every test; ONLY=word picks files
+test: native asan train package c-tests fuzzers $(SMOLLM2) tests/node_modules/.package-lock.json | tools-browsers ## every test; ONLY=word picks files
 	@FUZZ_SECONDS=$(if $(CI),60,5) node tests/run.js $(ONLY)
 
 .PHONY: check format lint types style
@@ -110,7 +111,7 @@ format: | tools-check
 	@clang-format-19 --dry-run -Werror $(FORMATTED)
 style: | tools-check ## format the C sources in place
 	@clang-format-19 -i $(FORMATTED)
-lint: $(patsubst %,build/lint/%.ok,$(ENGINE) $(PAGE) $(CONVERT) src/wasm_convert.c $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
+lint: $(patsubst %,build/lint/%.ok,$(TRAINER) $(ENGINE) $(PAGE) $(CONVERT) src/wasm_convert.c $(filter-out %/host_wasm.c,$(CLI))) # that one needs Emscripten's headers
 types: tests/node_modules/.package-lock.json
 	@tests/node_modules/.bin/tsc -p tests
 
@@ -138,27 +139,31 @@ bench-kernels: build/bench/native/kernels build/bench/relaxed/kernels.wasm tests
 models: $(SMOLLM2) ## fetch SmolLM2-135M-Instruct into build/models/
 
 .PHONY: goldens
-goldens: native tools-training tests/node_modules/.package-lock.json ## make the expected results again, with llama.cpp and PyTorch
+goldens: native tools-goldens tests/node_modules/.package-lock.json ## make the expected results again, with llama.cpp and PyTorch
 	@node tests/golden/make.js
 	@node tests/golden/families.js build/tests/families
 	@/usr/bin/python3 tests/golden/families.py build/tests/families tests/golden/families.json
+	@/usr/bin/python3 tests/golden/trainer.py tests/golden/trainer.json
 
-.PHONY: stories compare
-stories: native tools-training ## train models/stories.gguf again: CORPUS=train.txt VALID=valid.txt
-	@models/train/run.sh "$(CORPUS)" "$(VALID)" stories
-compare: native tools-training ## train the models of the comparison, for a day or so; RUNS="large-row small-one" picks
-	@models/train/run.sh "$(CORPUS)" "$(VALID)" $(RUNS)
+.PHONY: train stories compare adapt
+train: build/train/train build/train/adapt
+stories: train tools-training ## train the shipped models again: CORPUS=train.txt
+	@models/train/run.sh "$(CORPUS)" stories depth
+compare: native train tools-training ## train the models of the comparison, for hours: CORPUS=train.txt VALID=valid.txt; RUNS="large-row small-one" picks
+	@models/train/run.sh "$(CORPUS)" $(RUNS)
 	@node models/train/report.js "$(VALID)"
+adapt: native train tools-training ## train an adapter of stories.gguf on TEXT=tales.txt and show it steering; after make stories
+	@models/train/adapt.sh "$(TEXT)"
 
 .PHONY: clean
 clean: ## remove what was built here
 	@rm -rf build js/wasm js/lazy
 
 # Tools. Asked for on every run (milliseconds), so that a fresh machine never meets a stale stamp.
-.PHONY: tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures tools-training
+.PHONY: tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures tools-training tools-goldens
 tools-%:
 	@src/toolchain.sh $*
-tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures tools-training:
+tools-native tools-wasm tools-check tools-models tools-browsers tools-pictures tools-training tools-goldens:
 	@src/toolchain.sh $(@:tools-%=%)
 
 # Programs.
@@ -212,6 +217,15 @@ build/bench/relaxed/%.wasm: build/obj/relaxed/tests/bench/%.o $(call engine,rela
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(EMCC) $(FLAGS_relaxed) $(WASM_LINK) $^ -o $@
 
+# The trainer: for the machine it is built on, and nobody is promised the same bits.
+TRAIN_FLAGS := -O3 -march=native -D_GNU_SOURCE -iquote models/train
+$(patsubst %,build/train/%,train adapt): build/train/%: $(patsubst models/train/%.c,build/obj/train/%.o,$(wildcard models/train/*.c))
+	@mkdir -p $(@D) && echo "  LD    $@"
+	@$(CC) $(filter-out $(patsubst %,build/obj/train/%.o,$(filter-out $*,train adapt)),$^) -lm -o $@
+build/obj/train/%.o: models/train/%.c Makefile | tools-native
+	@mkdir -p $(@D) && echo "  CC    $<"
+	@$(CC) $(filter-out -ffp-contract=off,$(CFLAGS)) -Werror $(TRAIN_FLAGS) -c $< -o $@
+
 build/fuzz/%: build/obj/fuzz/tests/fuzz/%.o $(call library,fuzz)
 	@mkdir -p $(@D) && echo "  LD    $@"
 	@$(CC) $(FLAGS_fuzz) -fsanitize=fuzzer $^ -lm -o $@
@@ -233,9 +247,9 @@ $(foreach v,$(WASM) $(THREADS),$(eval $(call wasm_object,$v)))
 .SECONDARY:
 -include $(shell find build/obj -name '*.d' 2>/dev/null)
 
-build/lint/%.c.ok: %.c .clang-tidy $(wildcard src/*.h src/*/*.h) | tools-check
+build/lint/%.c.ok: %.c .clang-tidy $(wildcard src/*.h src/*/*.h models/train/*.h) | tools-check
 	@mkdir -p $(@D) && echo "  LINT  $<"
-	@clang-tidy-19 --quiet $< -- $(filter-out -M%,$(CFLAGS)) -O1 -DRP_HAVE_SIMD128 $(SIMD_NATIVE) 2>/dev/null
+	@clang-tidy-19 --quiet $< -- $(filter-out -M%,$(CFLAGS)) -O1 -D_GNU_SOURCE -DRP_HAVE_SIMD128 $(SIMD_NATIVE) 2>/dev/null
 	@touch $@
 
 # What comes over the network: pinned by hash, and in place whole or not at all.

@@ -1,26 +1,56 @@
-"""Write a trained checkpoint as GGUF: python3 export.py --from DIR --out FILE.gguf [--type Q8_0]
+"""Write what train or adapt made as GGUF: python3 export.py --from DIR --vocabulary spm.model --out FILE.gguf [--type Q8_0] [--adapter DIR]
 
 The blocks are stored once; `reprise-llama.layer_map` says when each is visited. The architecture's name keeps older
 loaders from running half the layers; a model that visits each block once is a plain "llama". Q and K are permuted from
-"rotate halves" to the adjacent pairs of the llama family.
+"rotate halves" to the adjacent pairs of the llama family. With --adapter, the adapter in that folder, for the model in
+--from, is written instead, as llama.cpp's convert_lora_to_gguf.py writes them.
 """
 import argparse
+import json
 from pathlib import Path
 
 import gguf
+import numpy
 import sentencepiece
-import torch
 
-from model import Shape
+EPS, THETA, CONTEXT, PROGRESS_BYTES = 1e-5, 10000.0, 512, 48
+MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
 
-def architecture(s):
-    return "llama" if s.layer_map == list(range(s.blocks)) else "reprise-llama"
+class Shape:
+    def __init__(self, log):
+        self.__dict__.update(log["shape"])
+        self.blocks = max(self.layer_map) + 1
+
+    @property
+    def architecture(self):
+        return "llama" if self.layer_map == list(range(self.blocks)) else "reprise-llama"
+
+    def matrices(self):
+        """Rows and columns of each of MATRICES."""
+        kv = self.dim // self.heads * self.kv_heads
+        rows = (self.dim, kv, kv, self.dim, self.ffn, self.ffn, self.dim)
+        return [(n, self.ffn if name == "ffn_down" else self.dim) for n, name in zip(rows, MATRICES)]
+
+    def heads_of(self, name):
+        return {"attn_q": self.heads, "attn_k": self.kv_heads}.get(name)
+
+
+class Values:
+    """The floats of a checkpoint, in order."""
+
+    def __init__(self, path):
+        self.all, self.at = numpy.fromfile(path, "<f4", offset=PROGRESS_BYTES), 0
+
+    def take(self, *shape):
+        count = int(numpy.prod(shape))
+        self.at += count
+        return self.all[self.at - count : self.at].reshape(shape)
 
 
 def adjacent_pairs(w, heads):
     rows, columns = w.shape
-    return w.reshape(heads, 2, rows // heads // 2, columns).transpose(1, 2).reshape(rows, columns)
+    return w.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns) if heads else w
 
 
 def add_vocabulary(out, spm):
@@ -46,55 +76,78 @@ def add_shape(out, s):
     out.add_description("A small story model")
     out.add_license("MIT")
     out.add_block_count(s.blocks)
-    out.add_context_length(s.context)
+    out.add_context_length(CONTEXT)
     out.add_embedding_length(s.dim)
     out.add_feed_forward_length(s.ffn)
     out.add_head_count(s.heads)
     out.add_head_count_kv(s.kv_heads)
-    out.add_layer_norm_rms_eps(s.eps)
+    out.add_layer_norm_rms_eps(EPS)
     out.add_rope_dimension_count(s.dim // s.heads)
-    out.add_rope_freq_base(s.theta)
+    out.add_rope_freq_base(THETA)
     out.add_vocab_size(s.vocab)
-    if architecture(s) != "llama":
-        out.add_array(f"{architecture(s)}.layer_map", s.layer_map)
+    if s.architecture != "llama":
+        out.add_array(f"{s.architecture}.layer_map", s.layer_map)
     if s.loop_max > 1:
         for name in ("first", "last", "min", "max"):
-            out.add_uint32(f"{architecture(s)}.loop.{name}", getattr(s, f"loop_{name}"))
+            out.add_uint32(f"{s.architecture}.loop.{name}", getattr(s, f"loop_{name}"))
 
 
-def main():
-    arg = argparse.ArgumentParser(description=__doc__)
-    arg.add_argument("--from", dest="folder", required=True)
-    arg.add_argument("--out", required=True)
-    arg.add_argument("--type", default="Q8_0", help="of the matrices; norms stay F32")
-    a = arg.parse_args()
-    saved = torch.load(Path(a.folder) / "checkpoint.pt")
-    shape, weights = Shape(**saved["shape"]), {k: v.float() for k, v in saved["model"].items()}
-    kind = gguf.GGMLQuantizationType[a.type]
-    out = gguf.GGUFWriter(a.out, architecture(shape))
-    add_shape(out, shape)
-    add_vocabulary(out, sentencepiece.SentencePieceProcessor(model_file=f"{a.folder}/spm{shape.vocab}.model"))
+def add_model(out, s, values, kind):
+    add_shape(out, s)
 
-    def add(name, tensor):
-        data = tensor.numpy()
+    def add(name, data):
         if data.ndim == 2:
             out.add_tensor(name, gguf.quants.quantize(data, kind), raw_dtype=kind)
         else:
             out.add_tensor(name, data)
 
-    add("token_embd.weight", weights["embed.weight"])
-    names = {"attn_norm": "attn_norm", "q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_output",
-             "ffn_norm": "ffn_norm", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"}
-    heads = {"q": shape.heads, "k": shape.kv_heads}
-    for block in range(shape.blocks):
-        for ours, theirs in names.items():
-            w = weights[f"blocks.{block}.{ours}.weight"]
-            add(f"blk.{block}.{theirs}.weight", adjacent_pairs(w, heads[ours]) if ours in heads else w)
-    add("output_norm.weight", weights["norm.weight"])
+    add("token_embd.weight", values.take(s.vocab, s.dim))
+    norm = values.take(s.dim)
+    for block in range(s.blocks):
+        add(f"blk.{block}.attn_norm.weight", values.take(s.dim))
+        add(f"blk.{block}.ffn_norm.weight", values.take(s.dim))
+        for name, (rows, columns) in zip(MATRICES, s.matrices()):
+            w = adjacent_pairs(values.take(rows, columns), s.heads_of(name))
+            add(f"blk.{block}.{name}.weight", numpy.ascontiguousarray(w))
+    add("output_norm.weight", norm)
+
+
+def add_adapter(out, s, values, alpha):
+    count = sum(rows + columns for rows, columns in s.matrices()) * s.blocks
+    rank = values.all.size // count
+    out.add_type("adapter")
+    out.add_string("adapter.type", "lora")
+    out.add_float32("adapter.lora.alpha", alpha)
+    out.add_license("MIT")
+    for block in range(s.blocks):
+        for name, (rows, columns) in zip(MATRICES, s.matrices()):
+            a, b = values.take(rank, columns), adjacent_pairs(values.take(rows, rank), s.heads_of(name))
+            for part, data in (("a", a), ("b", b)):
+                out.add_tensor(f"blk.{block}.{name}.weight.lora_{part}", numpy.ascontiguousarray(data, "<f2"))
+
+
+def main():
+    arg = argparse.ArgumentParser(description=__doc__)
+    arg.add_argument("--from", dest="folder", required=True, type=Path)
+    arg.add_argument("--vocabulary", required=True)
+    arg.add_argument("--out", required=True, type=Path)
+    arg.add_argument("--type", default="Q8_0", help="of the matrices; norms stay F32")
+    arg.add_argument("--adapter", type=Path)
+    arg.add_argument("--alpha", type=float, default=16.0, help="of the adapter, as it was trained")
+    a = arg.parse_args()
+    s = Shape(json.loads((a.folder / "log.json").read_text()))
+    part = a.out.with_suffix(".part")
+    out = gguf.GGUFWriter(part, s.architecture)
+    if a.adapter:
+        add_adapter(out, s, Values(a.adapter / "adapter"), a.alpha)
+    else:
+        add_model(out, s, Values(a.folder / "checkpoint"), gguf.GGMLQuantizationType[a.type])
+        add_vocabulary(out, sentencepiece.SentencePieceProcessor(model_file=a.vocabulary))
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()
     out.close()
+    part.rename(a.out)
 
 
 if __name__ == "__main__":
