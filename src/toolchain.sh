@@ -9,7 +9,7 @@
 #   src/toolchain.sh browsers  three engines to test in, and what drives and shows them
 #   src/toolchain.sh pictures  browsers, and the fonts of the README's pictures
 #   src/toolchain.sh training  compiler, and Python with room for the packages of models/train/requirements.txt
-#   src/toolchain.sh goldens   the same, and PyTorch
+#   src/toolchain.sh goldens   compiler and PyTorch
 #   src/toolchain.sh emcc      prints the emcc to use
 #
 # The private copy is Debian 13's emscripten and binaryen, unpacked into the user's cache: Debian 12's own are
@@ -163,7 +163,7 @@ case ${1:-} in
     browsers) browsers ;;
     pictures) browsers && packages fonts-inter fonts-urw-base35 ;;
     training) native && packages python3-venv ;;
-    goldens) native && packages python3-venv python3-torch libopenblas0-openmp ;; # PyPI's default build brings gigabytes of GPU libraries
+    goldens) native && packages python3-torch libopenblas0-openmp ;; # PyPI's default build brings gigabytes of GPU libraries
     emcc) emcc_path ;;
     *) die "usage: src/toolchain.sh native|wasm|check|models|browsers|pictures|training|goldens|emcc" ;;
 esac

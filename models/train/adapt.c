@@ -1,12 +1,13 @@
-/* Trains a LoRA adapter (Hu 2021) of a story model: adapt --base CHECKPOINT --data FILE --out DIR [--tokens N] [--rank N] [the base's shape]
+/* Trains a LoRA adapter (Hu 2021) of a story model: adapt --base RUN --data FILE --out DIR [--tokens N] [--rank N] [the base's shape]
  *
  * Every matrix W of every block becomes W + alpha / rank B A, at each visit the same; A (rank x columns) and B (rows x rank) learn, W does
- * not. Their gradients come from W's: B^T dW and dW A^T, times alpha / rank. AdamW, 20 steps of warm-up, then linear to zero. Writes
+ * not. Their gradients come from W's: B^T dW and dW A^T, times alpha / rank. Adam, 20 steps of warm-up, then linear to zero. Writes
  * DIR/adapter, which export.py makes llama.cpp's adapter file of. */
 #include "run.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { WARMUP_STEPS = 20 };
 
@@ -14,14 +15,14 @@ typedef struct {
     run run;
     size_t count; /* values of all A and B */
     float *base, *terms, *gradients, *first, *second;
-} adaption;
+} adaptation;
 
 /* A of matrix m begins at the m-th of these, B behind it. */
 static size_t terms_of(const run *r, const matrix *m) {
     return (size_t)r->o.rank * ((size_t)m->rows + m->columns);
 }
 
-static void initialize(adaption *a) {
+static void initialize(adaptation *a) {
     run *r = &a->run;
     uint64_t state = draws_begin(r->o.seed, UINT64_MAX / 3);
     size_t at = 0;
@@ -34,7 +35,7 @@ static void initialize(adaption *a) {
 }
 
 /* The network's weights with the terms as they are. */
-static void apply(adaption *a) {
+static void apply(adaptation *a) {
     run *r = &a->run;
     float *weights = network_weights(r->net), factor = r->o.alpha / (float)r->o.rank;
     const float *terms = a->terms;
@@ -55,7 +56,7 @@ static void apply(adaption *a) {
     network_pack(r->net);
 }
 
-static void term_gradients(adaption *a) {
+static void term_gradients(adaptation *a) {
     run *r = &a->run;
     const float *of_weights = network_gradients(r->net), *terms = a->terms;
     float factor = r->o.alpha / (float)r->o.rank, *gradients = a->gradients;
@@ -81,7 +82,7 @@ static void term_gradients(adaption *a) {
     }
 }
 
-static void train(adaption *a) {
+static void train(adaptation *a) {
     run *r = &a->run;
     while ((double)r->p.tokens < r->o.tokens) {
         double began = now(), done = (double)r->p.tokens / r->o.tokens, loss = run_gradients(r);
@@ -95,36 +96,31 @@ static void train(adaption *a) {
 }
 
 int main(int argc, char **argv) {
-    static adaption a = {
-        .run.o = {.tokens = 2e6, .length = 320, .batch = 12, .seed = 1, .rank = 8, .alpha = 16, .rate = 2e-3F}};
-    a.run.o.s = (shape){.vocab = 2048,
-                        .dim = 256,
-                        .heads = 8,
-                        .kv_heads = 2,
-                        .ffn = 768,
-                        .loop_min = 1,
-                        .loop_max = 1,
-                        .dropout = 0.1F};
+    static adaptation a;
     run *r = &a.run;
-    run_begin(r, argc, argv);
+    run_begin(r, OF_ADAPT, argc, argv);
+    if (!r->o.base)
+        die("--base DIR, a run of train, is needed");
+    run_check_shape(r, r->o.base);
     for (int i = 0; i < r->matrix_count; i++)
         a.count += terms_of(r, &r->matrices[i]);
     float **of_terms[] = {&a.terms, &a.gradients, &a.first, &a.second};
     for (int i = 0; i < 4; i++)
-        *of_terms[i] = need(a.count * sizeof(float));
-    a.base = need(r->parameters * sizeof(float));
-    float *momenta = need(2 * r->parameters * sizeof(float));
+        *of_terms[i] = zeros(a.count * sizeof(float));
+    a.base = zeros(r->parameters * sizeof(float));
+    float *momenta = zeros(2 * r->parameters * sizeof(float));
     const array of_base[] = {{a.base, r->parameters}, {momenta, 2 * r->parameters}}, kept[] = {{a.terms, a.count}};
-    if (!r->o.base || !checkpoint_read(r, r->o.base, of_base, 2))
-        die("--base CHECKPOINT, of a run of train, is needed", "options");
+    if (!checkpoint_read(r, r->o.base, of_base, 2))
+        die("%s: no checkpoint there", r->o.base);
+    free(momenta);
     memcpy(network_weights(r->net), a.base, r->parameters * sizeof(float));
     r->p = (progress){0};
-    stories_seek(&r->stories, 0, 0);
     initialize(&a);
     apply(&a);
     printf("%zu values in the adapter, %zu tokens in %zu stories\n", a.count, r->stories.id_count,
            r->stories.story_count);
     train(&a);
     checkpoint_write(r, "adapter", kept, 1);
+    log_write(r);
     return 0;
 }

@@ -2,22 +2,27 @@
 #include "data.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-void die(const char *what, const char *name) {
-    fprintf(stderr, "%s: %s\n", name, what);
+void die(const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    vfprintf(stderr, format, values);
+    va_end(values);
+    fputc('\n', stderr);
     exit(1);
 }
 
-void *need(size_t bytes) {
-    size_t whole_lines = (bytes + 63) / 64 * 64;
-    void *p = aligned_alloc(64, whole_lines);
+void *zeros(size_t bytes) {
+    size_t lines = (bytes + 63) / 64 * 64;
+    void *p = aligned_alloc(64, lines);
     if (!p)
-        die("out of memory", "allocation");
-    memset(p, 0, whole_lines);
+        die("out of memory: %zu bytes were asked for", bytes);
+    memset(p, 0, lines);
     return p;
 }
 
@@ -55,24 +60,27 @@ void stories_seek(stories *s, uint64_t epoch, uint64_t at) {
 
 void stories_open(stories *s, const char *file, int vocab, uint32_t seed) {
     FILE *f = fopen(file, "rb");
-    if (!f)
-        die(strerror(errno), file);
-    fseek(f, 0, SEEK_END);
-    s->id_count = (size_t)ftell(f) / 2;
-    rewind(f);
-    s->ids = need(s->id_count * 2 + 2);
-    if (fread(s->ids, 2, s->id_count, f) != s->id_count || !s->id_count || s->ids[0] != BOS)
-        die("expected 16-bit token ids that begin with BOS", file);
+    long bytes = f && !fseek(f, 0, SEEK_END) ? ftell(f) : -1;
+    if (bytes < 0 || fseek(f, 0, SEEK_SET))
+        die("%s: %s", file, strerror(errno));
+    s->id_count = (size_t)bytes / 2;
+    if (bytes % 2 || !s->id_count || s->id_count >= UINT32_MAX)
+        die("%s: %ld bytes, expected 16-bit token ids", file, bytes);
+    s->ids = zeros(s->id_count * 2);
+    if (fread(s->ids, 2, s->id_count, f) != s->id_count)
+        die("%s: %s", file, strerror(errno));
     fclose(f);
-    s->stories = need((s->id_count + 1) * sizeof *s->stories);
+    if (s->ids[0] != BOS)
+        die("%s: begins with token %d, expected BOS, %d", file, s->ids[0], BOS);
+    s->stories = zeros((s->id_count + 1) * sizeof *s->stories);
     for (size_t i = 0; i < s->id_count; i++) {
         if (s->ids[i] >= vocab)
-            die("a token id is above the vocabulary", file);
+            die("%s: token %d of a vocabulary of %d", file, s->ids[i], vocab);
         if (s->ids[i] == BOS)
             s->stories[s->story_count++] = (uint32_t)i;
     }
     s->stories[s->story_count] = (uint32_t)s->id_count;
-    s->order = need(s->story_count * sizeof *s->order);
+    s->order = zeros(s->story_count * sizeof *s->order);
     s->seed = seed;
     stories_seek(s, 0, 0);
 }
@@ -89,22 +97,6 @@ void stories_row(stories *s, int length, uint16_t *ids, uint16_t *targets) {
                 targets[have - 1] = s->ids[i];
         }
     }
-}
-
-int whole(const char *name, const char *text, int least, int most) {
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*end || end == text || value < least || value > most)
-        die("a whole number within bounds was expected", name);
-    return (int)value;
-}
-
-double number(const char *name, const char *text, double least, double most) {
-    char *end;
-    double value = strtod(text, &end);
-    if (*end || end == text || !(value >= least && value <= most))
-        die("a number within bounds was expected", name);
-    return value;
 }
 
 double now(void) {

@@ -1,4 +1,4 @@
-/* What train and adapt begin with: the stories as token ids, random numbers, options, and an end with a message. */
+/* What train and adapt begin with: the stories as token ids, random numbers, and an end with a message. */
 #ifndef DATA_H
 #define DATA_H
 
@@ -12,15 +12,15 @@ typedef struct {
     uint32_t seed;
     uint64_t epoch, at; /* where the next row begins: the at-th story of the epoch's order */
     uint16_t *ids;
-    uint32_t *stories, *order; /* where each begins */
+    uint32_t *stories, *order; /* where each story begins; the epoch's order of them */
     size_t id_count, story_count;
 } stories;
 
-/* Says what is wrong with what, and ends. */
-_Noreturn void die(const char *what, const char *name);
+/* Says what is wrong, and ends. */
+_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Zeros, aligned for vectors; ends where there is no memory. */
-void *need(size_t bytes);
+/* Memory of zeros, aligned for vectors; ends where there is none. */
+void *zeros(size_t bytes);
 
 /* xorshift64* (Vigna, 2016), of a seed and of what it is for. */
 uint64_t draws_begin(uint64_t seed, uint64_t what);
@@ -29,14 +29,10 @@ double uniform(uint64_t *state); /* 0 to 1 */
 
 /* Opens a file of 16-bit ids, each story from BOS to EOS; ends when it is something else or has ids of `vocab` and above. */
 void stories_open(stories *s, const char *file, int vocab, uint32_t seed);
-/* Goes on from elsewhere. */
+/* Goes on from elsewhere: at, up to story_count, of an epoch. */
 void stories_seek(stories *s, uint64_t epoch, uint64_t at);
 /* A row of `length` tokens, and after each the next one. */
 void stories_row(stories *s, int length, uint16_t *ids, uint16_t *targets);
-
-/* The value of an option, which must be a number within bounds. */
-int whole(const char *name, const char *text, int least, int most);
-double number(const char *name, const char *text, double least, double most);
 
 double now(void); /* seconds */
 

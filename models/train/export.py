@@ -1,9 +1,9 @@
-"""Write what train or adapt made as GGUF: python3 export.py --from DIR --vocabulary spm.model --out FILE.gguf [--type Q8_0] [--adapter DIR]
+"""Write what train or adapt made as GGUF: python3 export.py --from DIR --vocabulary spm.model | --adapter DIR, --out FILE.gguf
 
 The blocks are stored once; `reprise-llama.layer_map` says when each is visited. The architecture's name keeps older
 loaders from running half the layers; a model that visits each block once is a plain "llama". Q and K are permuted from
-"rotate halves" to the adjacent pairs of the llama family. With --adapter, the adapter in that folder, for the model in
---from, is written instead, as llama.cpp's convert_lora_to_gguf.py writes them.
+"rotate halves" to the adjacent pairs of the llama family. Adapters are written as llama.cpp's convert_lora_to_gguf.py
+writes them.
 """
 import argparse
 import json
@@ -112,12 +112,11 @@ def add_model(out, s, values, kind):
     add("output_norm.weight", norm)
 
 
-def add_adapter(out, s, values, alpha):
-    count = sum(rows + columns for rows, columns in s.matrices()) * s.blocks
-    rank = values.all.size // count
+def add_adapter(out, s, values, log):
+    rank = log["rank"]
     out.add_type("adapter")
     out.add_string("adapter.type", "lora")
-    out.add_float32("adapter.lora.alpha", alpha)
+    out.add_float32("adapter.lora.alpha", log["alpha"])
     out.add_license("MIT")
     for block in range(s.blocks):
         for name, (rows, columns) in zip(MATRICES, s.matrices()):
@@ -128,21 +127,26 @@ def add_adapter(out, s, values, alpha):
 
 def main():
     arg = argparse.ArgumentParser(description=__doc__)
-    arg.add_argument("--from", dest="folder", required=True, type=Path)
-    arg.add_argument("--vocabulary", required=True)
+    what = arg.add_mutually_exclusive_group(required=True)
+    what.add_argument("--from", dest="folder", type=Path, help="a run of train")
+    what.add_argument("--adapter", type=Path, help="a run of adapt")
+    arg.add_argument("--vocabulary", help="the run's spm.model")
     arg.add_argument("--out", required=True, type=Path)
     arg.add_argument("--type", default="Q8_0", help="of the matrices; norms stay F32")
-    arg.add_argument("--adapter", type=Path)
-    arg.add_argument("--alpha", type=float, default=16.0, help="of the adapter, as it was trained")
     a = arg.parse_args()
-    s = Shape(json.loads((a.folder / "log.json").read_text()))
-    part = a.out.with_suffix(".part")
+    if a.folder and not a.vocabulary:
+        arg.error("--from needs --vocabulary")
+    log = json.loads(((a.folder or a.adapter) / "log.json").read_text())
+    s, part = Shape(log), a.out.with_suffix(".part")
     out = gguf.GGUFWriter(part, s.architecture)
-    if a.adapter:
-        add_adapter(out, s, Values(a.adapter / "adapter"), a.alpha)
-    else:
-        add_model(out, s, Values(a.folder / "checkpoint"), gguf.GGMLQuantizationType[a.type])
+    values = Values(a.folder / "checkpoint" if a.folder else a.adapter / "adapter")
+    if a.folder:
+        add_model(out, s, values, gguf.GGMLQuantizationType[a.type])
         add_vocabulary(out, sentencepiece.SentencePieceProcessor(model_file=a.vocabulary))
+    else:
+        add_adapter(out, s, values, log)
+    if a.adapter and values.at != values.all.size:
+        arg.error(f"{a.adapter} is not an adapter of the shape and rank in its log.json")
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()

@@ -81,7 +81,7 @@ static void scratch_create(network *net, bool *ok) {
     net->dq = ROOM_FLOAT(head);
     net->dk = ROOM_FLOAT(head);
     net->dv = ROOM_FLOAT(head);
-    net->p = ROOM(4 * 32 * length > head ? 4 * 32 * length : head);
+    net->p = ROOM(2 * head);
     net->p_t = ROOM(square);
     net->ds_t = ROOM(square);
     bf16 **of_head[] = {&net->k_t, &net->v_t, &net->q_b, &net->k_b, &net->v_b, &net->dy_b};
@@ -106,7 +106,6 @@ network *network_create(const shape *s, int rows, int length) {
     if (!net)
         return NULL;
     net->s = *s;
-    net->rows = rows;
     net->length = length;
     net->tokens = rows * length;
     blocks_create(net, ok);
@@ -122,7 +121,6 @@ network *network_create(const shape *s, int rows, int length) {
             net->cosines[t * 16 + i] = (float)cos(angle);
             net->sines[t * 16 + i] = (float)sin(angle);
         }
-    tiles_begin();
     return net;
 }
 

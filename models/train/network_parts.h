@@ -8,7 +8,7 @@
 
 struct network {
     shape s;
-    int rows, length, tokens;
+    int length, tokens; /* of a sequence, of all */
     size_t parameters;
     float *weights, *gradients;
     linear embedding;
@@ -18,8 +18,9 @@ struct network {
     uint32_t seed;
     trace traces[MAX_VISITS + 1]; /* the last one's x goes to the output */
     float *cosines, *sines;       /* (length, 16) */
+    float *dx;                    /* (tokens, dim) */
     /* Scratch of a sequence (c), of a head (up to dy_b) and of all tokens. */
-    float *c, *scores, *dscores, *dq, *dk, *dv, *dx;
+    float *c, *scores, *dscores, *dq, *dk, *dv;
     bf16 *p, *p_t, *ds_t, *k_t, *v_t, *q_b, *k_b, *v_b, *dy_b, *h_out, *dlogits, *dout, *act, *dgate_up, *dy, *dqkv,
         *left, *right;
 };

@@ -14,12 +14,12 @@ muon_room muon_begin(const matrix *matrices, int count) {
         widest = least > widest ? least : widest;
         largest = rows * columns > largest ? rows * columns : largest;
     }
-    size_t square = widest * widest, most = largest > square ? largest : square;
-    return (muon_room){.x = need(most * sizeof(float)),
-                       .scores = need(square * sizeof(float)),
-                       .mixed = need(square * sizeof(float)),
-                       .a = need(most * sizeof(bf16)),
-                       .b = need(most * sizeof(bf16))};
+    size_t square = widest * widest;
+    return (muon_room){.x = zeros(largest * sizeof(float)),
+                       .gram = zeros(square * sizeof(float)),
+                       .mixed = zeros(square * sizeof(float)),
+                       .a = zeros(largest * sizeof(bf16)),
+                       .b = zeros(largest * sizeof(bf16))};
 }
 
 /* Five Newton-Schulz steps of x (m x n, m <= n) towards the nearest orthogonal matrix. */
@@ -29,12 +29,12 @@ static void orthogonalize(const muon_room *r, int m, int n) {
     for (int i = 0; i < 5; i++) {
         to_a(r->x, m, n, r->a);
         transposed_b(r->a, m, n, r->b);
-        multiply_whole(m, m, n, r->a, r->b, r->scores, false);
-        to_a(r->scores, m, m, r->a);
+        multiply_whole(m, m, n, r->a, r->b, r->gram, false);
+        to_a(r->gram, m, m, r->a);
         transposed_b(r->a, m, m, r->b); /* symmetric */
         multiply_whole(m, m, m, r->a, r->b, r->mixed, false);
         for (size_t j = 0; j < square; j += 16)
-            store(r->mixed + j, B * load(r->scores + j) + C * load(r->mixed + j));
+            store(r->mixed + j, B * load(r->gram + j) + C * load(r->mixed + j));
         to_a(r->x, m, n, r->a);
         paired_b(r->a, m, n, r->b);
         to_a(r->mixed, m, m, r->a);

@@ -1,4 +1,4 @@
-/* The optimizers: Muon (Keller Jordan, 2024) for matrices, AdamW (Loshchilov and Hutter, 2017) for the rest. */
+/* The optimizers: Muon (Keller Jordan, 2024) for matrices, Adam (Kingma and Ba, 2014) for the rest. */
 #ifndef OPTIMIZER_H
 #define OPTIMIZER_H
 
@@ -12,7 +12,7 @@ typedef struct {
 
 /* Scratch for matrices up to a size. */
 typedef struct {
-    float *x, *scores, *mixed;
+    float *x, *gram, *mixed;
     bf16 *a, *b;
 } muon_room;
 
@@ -23,7 +23,7 @@ muon_room muon_begin(const matrix *matrices, int count);
 void muon_step(const muon_room *room, const matrix *m, float *weights, float *gradients, float *momentum, float rate,
                float decay);
 
-/* One step, the `step`-th from 0, of `count` values; without weight decay. */
+/* One step, the `step`-th from 0, of `count` values. */
 void adam_step(size_t count, float *weights, const float *gradients, float *first, float *second, uint64_t step,
                float rate);
 

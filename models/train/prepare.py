@@ -32,6 +32,8 @@ def main():
     a = arg.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     stories = [s.strip() for s in a.corpus.read_text(encoding="utf-8").split(SEPARATOR) if s.strip()]
+    if not 0 <= a.hold < len(stories):
+        arg.error(f"--hold {a.hold} of {len(stories)} stories")
     learned, held = stories[: len(stories) - a.hold], stories[len(stories) - a.hold :]
     if held:
         (a.out / "held.txt").write_text(f"\n{SEPARATOR}\n".join(held), encoding="utf-8")

@@ -3,11 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-venv=build/stories/venv
-if [ ! -f $venv/done ]; then
+venv=build/stories/venv wanted=models/train/requirements.txt
+if ! cmp -s $wanted $venv/installed; then
   rm -rf $venv
   /usr/bin/python3 -m venv $venv
-  $venv/bin/pip install -q -r models/train/requirements.txt >&2
-  touch $venv/done
+  $venv/bin/pip install -q -r $wanted >&2
+  cp $wanted $venv/installed
 fi
 echo $venv/bin/python

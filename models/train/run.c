@@ -4,95 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { LOG_STEPS = 50 };
-
-/* Options. */
-
-static void read_map(shape *s, const char *text) {
-    s->visits = 0;
-    for (char *end; *text; text = *end ? end + 1 : end) {
-        long b = strtol(text, &end, 10);
-        if (end == text || (*end && *end != ',') || b < 0 || b >= MAX_BLOCKS || s->visits == MAX_VISITS)
-            die("block numbers like 0,0,1,1 were expected", "--layer-map");
-        s->map[s->visits++] = (int)b;
-    }
-    s->blocks = 0;
-    for (int i = 0; i < s->visits; i++)
-        s->blocks = s->map[i] >= s->blocks ? s->map[i] + 1 : s->blocks;
-}
-
-static bool read_whole(options *o, const char *name, const char *value) {
-    shape *s = &o->s;
-    int seed = (int)o->seed;
-    struct {
-        const char *name;
-        int *to, least, most;
-    } known[] = {{"--vocab", &s->vocab, 32, 65536},
-                 {"--dim", &s->dim, 32, 8192},
-                 {"--heads", &s->heads, 1, 256},
-                 {"--kv-heads", &s->kv_heads, 1, 256},
-                 {"--ffn", &s->ffn, 32, 32768},
-                 {"--loop-first", &s->loop_first, 0, MAX_BLOCKS - 1},
-                 {"--loop-last", &s->loop_last, 0, MAX_BLOCKS - 1},
-                 {"--loop-min", &s->loop_min, 1, 16},
-                 {"--loop-max", &s->loop_max, 1, 16},
-                 {"--length", &o->length, 32, 4096},
-                 {"--batch", &o->batch, 1, 4096},
-                 {"--stop", &o->stop, 0, 1 << 30},
-                 {"--rank", &o->rank, 1, 1024},
-                 {"--seed", &seed, 0, 1 << 30}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strcmp(known[i].name, name)) {
-            *known[i].to = whole(name, value, known[i].least, known[i].most);
-            o->seed = (uint32_t)seed;
-            return true;
-        }
-    return false;
-}
-
-static void read_options(options *o, int argc, char **argv) {
-    struct {
-        const char *name, **to;
-    } texts[] = {{"--data", &o->data}, {"--out", &o->out}, {"--gradients", &o->gradients}, {"--base", &o->base}};
-    struct {
-        const char *name;
-        float *to, most;
-    } numbers[] = {{"--dropout", &o->s.dropout, 0.9F},
-                   {"--decay", &o->decay, 10.0F},
-                   {"--alpha", &o->alpha, 1e4F},
-                   {"--rate", &o->rate, 1.0F}};
-    for (int i = 1; i < argc; i += 2) {
-        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
-        bool known = read_whole(o, name, value);
-        for (size_t n = 0; !known && n < sizeof texts / sizeof *texts; n++)
-            if (!strcmp(texts[n].name, name))
-                *texts[n].to = value, known = true;
-        for (size_t n = 0; !known && n < sizeof numbers / sizeof *numbers; n++)
-            if (!strcmp(numbers[n].name, name))
-                *numbers[n].to = (float)number(name, value, 0, numbers[n].most), known = true;
-        if (!known && !strcmp(name, "--layer-map"))
-            read_map(&o->s, value), known = true;
-        if (!known && !strcmp(name, "--tokens"))
-            o->tokens = number(name, value, 1, 1e12), known = true;
-        if (!known)
-            die("unknown option", name);
-    }
-}
-
-static void check_options(const options *o) {
-    const shape *s = &o->s;
-    int core = s->loop_last - s->loop_first + 1;
-    if (!o->data || !o->out)
-        die("--data FILE and --out DIR are needed", "options");
-    if (s->vocab % 32 || s->dim % 32 || s->ffn % 32 || o->length % 32)
-        die("vocab, dim, ffn and length must be multiples of 32", "options");
-    if (s->heads % s->kv_heads || s->heads * HEAD != s->dim || o->batch % ROWS)
-        die("heads of 32 make up dim, KV heads divide them, and batch is a multiple of 4", "options");
-    if (s->loop_max > 1 && (core < 1 || s->loop_last >= s->blocks || s->loop_min > s->loop_max ||
-                            s->blocks + core * (s->loop_max - 1) > MAX_VISITS))
-        die("the loop's blocks or bounds are out of order", "options");
-}
+enum { LOG_STEPS = 50, LONGEST_PATH = 4096, LONGEST_TEXT = 2048 };
 
 static void list_matrices(run *r) {
     const shape *s = &r->o.s;
@@ -111,17 +25,19 @@ static void list_matrices(run *r) {
     }
 }
 
-void run_begin(run *r, int argc, char **argv) {
-    read_map(&r->o.s, "0,0,1,1,2,2,3,3");
-    read_options(&r->o, argc, argv);
-    check_options(&r->o);
+void run_begin(run *r, taken program, int argc, char **argv) {
+    options_read(&r->o, program, argc, argv);
+    if (access(r->o.out, W_OK | X_OK))
+        die("--out %s: %s", r->o.out, strerror(errno));
+    if (!tiles_begin())
+        die("the system does not give this process the processor's tiles");
     r->net = network_create(&r->o.s, ROWS, r->o.length);
     if (!r->net)
-        die("out of memory", "network");
+        die("out of memory for a network of this shape");
     r->parameters = network_parameters(r->net);
     size_t bytes = (size_t)r->o.batch * r->o.length * sizeof(uint16_t);
-    r->ids = need(bytes);
-    r->targets = need(bytes);
+    r->ids = zeros(bytes);
+    r->targets = zeros(bytes);
     list_matrices(r);
     stories_open(&r->stories, r->o.data, r->o.s.vocab, r->o.seed);
 }
@@ -154,34 +70,114 @@ void run_count(run *r, double loss, double seconds, bool finished) {
     fflush(stdout);
 }
 
-void path_of(const run *r, const char *name, char path[4096]) {
-    if (snprintf(path, 4096, "%s/%s", r->o.out, name) >= 4096)
-        die("path too long", r->o.out);
+/* Files. */
+
+static void path_of(const char *folder, const char *name, char path[LONGEST_PATH]) {
+    if (snprintf(path, LONGEST_PATH, "%s/%s", folder, name) >= LONGEST_PATH)
+        die("%s: the path is too long", folder);
+}
+
+/* Opens DIR/name.part; publish makes it DIR/name when all went well. */
+static FILE *begin(const char *folder, const char *name) {
+    char path[LONGEST_PATH], part[64];
+    snprintf(part, sizeof part, "%s.part", name);
+    path_of(folder, part, path);
+    FILE *f = fopen(path, "wb");
+    if (!f)
+        die("%s: %s", path, strerror(errno));
+    return f;
+}
+
+static void publish(FILE *f, bool ok, const char *folder, const char *name) {
+    char path[LONGEST_PATH], from[LONGEST_PATH], part[64];
+    snprintf(part, sizeof part, "%s.part", name);
+    path_of(folder, part, from);
+    path_of(folder, name, path);
+    ok = ok && !fflush(f) && !fsync(fileno(f));
+    if (fclose(f) || !ok || rename(from, path))
+        die("%s: %s", path, strerror(errno));
 }
 
 void checkpoint_write(const run *r, const char *name, const array *arrays, int count) {
-    char path[4096], part[4096], of_part[64];
-    snprintf(of_part, sizeof of_part, "%s.part", name);
-    path_of(r, name, path);
-    path_of(r, of_part, part);
-    FILE *f = fopen(part, "wb");
-    bool ok = f && fwrite(&r->p, sizeof r->p, 1, f) == 1;
+    FILE *f = begin(r->o.out, name);
+    bool ok = fwrite(&r->p, sizeof r->p, 1, f) == 1;
     for (int i = 0; ok && i < count; i++)
         ok = fwrite(arrays[i].values, sizeof(float), arrays[i].count, f) == arrays[i].count;
-    if (!ok || fclose(f) || rename(part, path))
-        die(strerror(errno), path);
+    publish(f, ok, r->o.out, name);
 }
 
-bool checkpoint_read(run *r, const char *path, const array *arrays, int count) {
+bool checkpoint_read(run *r, const char *folder, const array *arrays, int count) {
+    char path[LONGEST_PATH];
+    path_of(folder, "checkpoint", path);
     FILE *f = fopen(path, "rb");
-    if (!f)
+    if (!f && errno == ENOENT)
         return false;
-    bool ok = fread(&r->p, sizeof r->p, 1, f) == 1;
+    bool ok = f && fread(&r->p, sizeof r->p, 1, f) == 1;
     for (int i = 0; ok && i < count; i++)
         ok = fread(arrays[i].values, sizeof(float), arrays[i].count, f) == arrays[i].count;
     if (!ok || fgetc(f) != EOF)
-        die("a checkpoint of another shape", path);
+        die("%s: %s", path, f ? "not a checkpoint of this shape" : strerror(errno));
     fclose(f);
-    stories_seek(&r->stories, r->p.epoch, r->p.at);
     return true;
+}
+
+/* The shape as JSON: export.py and report.js read it. */
+static int shape_text(const run *r, char text[LONGEST_TEXT]) {
+    const shape *s = &r->o.s;
+    int at = snprintf(text, LONGEST_TEXT,
+                      "\"shape\": {\"vocab\": %d, \"dim\": %d, \"heads\": %d, \"kv_heads\": %d, \"ffn\": %d, "
+                      "\"loop_first\": %d, \"loop_last\": %d, \"loop_min\": %d, \"loop_max\": %d, \"layer_map\": [",
+                      s->vocab, s->dim, s->heads, s->kv_heads, s->ffn, s->loop_first, s->loop_last, s->loop_min,
+                      s->loop_max);
+    for (int i = 0; i < s->visits; i++)
+        at += snprintf(text + at, LONGEST_TEXT - (size_t)at, "%s%d", i ? ", " : "", s->map[i]);
+    return at + snprintf(text + at, LONGEST_TEXT - (size_t)at, "]}}\n");
+}
+
+/* Reads DIR/run.json; an empty text where there is none. */
+static void claim_read(const char *folder, char text[LONGEST_TEXT]) {
+    char path[LONGEST_PATH];
+    path_of(folder, "run.json", path);
+    FILE *f = fopen(path, "rb");
+    if (!f && errno != ENOENT)
+        die("%s: %s", path, strerror(errno));
+    text[f ? fread(text, 1, LONGEST_TEXT - 1, f) : 0] = 0;
+    if (f)
+        fclose(f);
+}
+
+void run_claim(const run *r) {
+    char text[LONGEST_TEXT], there[LONGEST_TEXT], shape[LONGEST_TEXT];
+    shape_text(r, shape);
+    if (snprintf(text, sizeof text,
+                 "{\"seed\": %u, \"tokens\": %.0f, \"length\": %d, \"batch\": %d, \"decay\": %g, \"dropout\": %g, "
+                 "\"ids\": %zu, %s",
+                 r->o.seed, r->o.tokens, r->o.length, r->o.batch, r->o.decay, r->o.s.dropout, r->stories.id_count,
+                 shape) >= (int)sizeof text)
+        die("--layer-map is too long");
+    claim_read(r->o.out, there);
+    if (*there && strcmp(there, text))
+        die("%s holds a run of other options or data:\n%snot\n%s", r->o.out, there, text);
+    if (*there)
+        return;
+    FILE *f = begin(r->o.out, "run.json");
+    publish(f, fputs(text, f) >= 0, r->o.out, "run.json");
+}
+
+void run_check_shape(const run *r, const char *folder) {
+    char there[LONGEST_TEXT], shape[LONGEST_TEXT];
+    shape_text(r, shape);
+    claim_read(folder, there);
+    if (!strstr(there, shape))
+        die("%s: %s", folder, *there ? "a run of another shape" : "no run of train");
+}
+
+void log_write(const run *r) {
+    char shape[LONGEST_TEXT];
+    shape_text(r, shape);
+    FILE *f = begin(r->o.out, "log.json");
+    int written = fprintf(
+        f, "{\"tokens\": %llu, \"seconds\": %.0f, \"loss\": %.4f, \"seed\": %u, \"rank\": %d, \"alpha\": %g, %s",
+        (unsigned long long)r->p.tokens, r->p.seconds, r->p.loss, r->o.seed, r->o.rank, r->o.alpha, shape);
+    publish(f, written > 0, r->o.out, "log.json");
 }

@@ -15,10 +15,13 @@ typedef struct {
     uint32_t seed;
     float decay; /* of the block matrices */
     shape s;
-    const char *base; /* adapt: the checkpoint of the model */
+    const char *base; /* adapt: the run of the model */
     int rank;
     float alpha, rate;
 } options;
+
+/* The options that a program takes beside those of both. */
+typedef enum { OF_TRAIN = 1, OF_ADAPT = 2, OF_BOTH = 3 } taken;
 
 /* What a checkpoint holds beside weights and momenta. */
 typedef struct {
@@ -37,8 +40,16 @@ typedef struct {
     int matrix_count;
 } run;
 
-/* Reads options into what is there as defaults, makes the network and opens the data. Ends with a message when something is wrong. */
-void run_begin(run *r, int argc, char **argv);
+/* Options, checked, from the command line. */
+void options_read(options *o, taken program, int argc, char **argv);
+
+/* Reads a program's options, makes the network and opens the data. Ends with a message when something is wrong. */
+void run_begin(run *r, taken program, int argc, char **argv);
+
+/* DIR/run.json says what a run is of: shape, seed and data. One that is there must say the same; one that is not is written. */
+void run_claim(const run *r);
+/* Ends when the run in a folder is not of this shape. */
+void run_check_shape(const run *r, const char *folder);
 
 /* The gradients of the next batch; returns its loss in nats a token. Counts the step's tokens, not the step. */
 double run_gradients(run *r);
@@ -46,14 +57,15 @@ double run_gradients(run *r);
 /* After a step: the running mean of the loss, and now and then a line of the log. */
 void run_count(run *r, double loss, double seconds, bool finished);
 
-/* The file `name` in the run's folder: progress and some arrays, whole or not at all. Reading answers whether it is there. */
+/* The file `name` in a folder: progress and some arrays, whole or not at all. Reading answers whether it is there. */
 typedef struct {
     float *values;
     size_t count;
 } array;
 void checkpoint_write(const run *r, const char *name, const array *arrays, int count);
-bool checkpoint_read(run *r, const char *path, const array *arrays, int count);
+bool checkpoint_read(run *r, const char *folder, const array *arrays, int count);
 
-void path_of(const run *r, const char *name, char path[4096]);
+/* Writes DIR/log.json, which says that the run is done and what it took. */
+void log_write(const run *r);
 
 #endif

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-#if defined(__AMX_BF16__) || defined(__AVX512BF16__)
+#ifdef __SSE__
 #include <immintrin.h>
 #endif
 
@@ -136,20 +136,30 @@ static inline void transposed_a(const bf16 *a, int m, int k, bf16 *to) {
         transpose_tile(to + t * TILE, to + t * TILE);
 }
 
+/* Before all else: makes very small numbers zero, which they take a hundred times as long as, and asks for the registers of tiles.
+ * Answers whether products can be computed. */
+static inline bool tiles_begin(void) {
+#ifdef __SSE__
+    enum { FLUSH_RESULTS = 0x8000, FLUSH_OPERANDS = 0x40 };
+    _mm_setcsr(_mm_getcsr() | FLUSH_RESULTS | FLUSH_OPERANDS);
+#endif
 #ifdef __AMX_BF16__
-static inline void tiles_begin(void) {
     struct {
         uint8_t palette, start, reserved[14];
         uint16_t bytes[16];
         uint8_t rows[16];
     } config __attribute__((aligned(64))) = {.palette = 1};
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* Linux gives a process the tiles' registers when it asks */
-    syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA);
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* of Linux' arch_prctl */
+    if (syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA))
+        return false;
     for (int t = 0; t < 8; t++)
         config.bytes[t] = 64, config.rows[t] = 16;
     _tile_loadconfig(&config);
+#endif
+    return true;
 }
 
+#ifdef __AMX_BF16__
 /* 32 x 32 of a product: two tiles of form A rows apart by a_row, two of form B apart by b_column. */
 static inline void product(int k_tiles, const bf16 *a, size_t a_row, const bf16 *b, size_t b_column, float *c,
                            size_t stride, bool add) {
@@ -180,8 +190,6 @@ static inline void product(int k_tiles, const bf16 *a, size_t a_row, const bf16 
     _tile_stored(3, c + 16 * stride + 16, stride * 4);
 }
 #else
-static inline void tiles_begin(void) {}
-
 static inline v16 dot_pairs(v16 sum, const bf16 *pair, const bf16 *row) {
 #ifdef __AVX512BF16__
     uint32_t word;
@@ -201,20 +209,20 @@ static inline v16 dot_pairs(v16 sum, const bf16 *pair, const bf16 *row) {
 
 static inline void product(int k_tiles, const bf16 *a, size_t a_row, const bf16 *b, size_t b_column, float *c,
                            size_t stride, bool add) {
-    enum { ROWS = 8 };
-    for (int r = 0; r < 32; r += ROWS) {
-        v16 sum[ROWS][2];
-        for (int i = 0; i < ROWS; i++)
+    enum { AT_ONCE = 8 };
+    for (int r = 0; r < 32; r += AT_ONCE) {
+        v16 sum[AT_ONCE][2];
+        for (int i = 0; i < AT_ONCE; i++)
             for (int j = 0; j < 2; j++)
                 sum[i][j] = add ? load(c + (r + i) * stride + 16 * j) : (v16)0.0F;
         const bf16 *rows = a + (r / 16) * a_row + (r % 16) * 32;
         for (int l = 0; l < k_tiles; l++)
             for (int p = 0; p < 16; p++)
-                for (int i = 0; i < ROWS; i++)
+                for (int i = 0; i < AT_ONCE; i++)
                     for (int j = 0; j < 2; j++)
                         sum[i][j] = dot_pairs(sum[i][j], rows + (size_t)l * TILE + i * 32 + 2 * p,
                                               b + j * b_column + (size_t)l * TILE + p * 32);
-        for (int i = 0; i < ROWS; i++)
+        for (int i = 0; i < AT_ONCE; i++)
             for (int j = 0; j < 2; j++)
                 store(c + (r + i) * stride + 16 * j, sum[i][j]);
     }

@@ -2,7 +2,7 @@
  *
  * The data are the token ids of stories, as prepare.py writes them. A run writes a checkpoint every minute and goes on from it when started
  * again, with the same data in the same order. Learning rate: 100 steps of warm-up, constant for half the tokens, then linear to zero. Muon
- * for the block matrices, AdamW for the rest. One run takes one core. */
+ * for the block matrices, Adam for the rest. One run takes one core. */
 #include "run.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ static const float MUON_RATE = 0.02F, ADAM_RATE = 3e-3F;
 
 typedef struct {
     run run;
-    float *first, *second; /* momenta of the parameters; a matrix has only the first */
+    float *first, *second; /* momenta of the parameters; a matrix uses only the first */
     muon_room room;
 } training;
 
@@ -63,27 +63,6 @@ static double step(training *t) {
     return loss;
 }
 
-/* Shape and, when the tokens are done, what it took: export.py and report.js read it. */
-static void log_write(const run *r) {
-    char path[4096];
-    const shape *s = &r->o.s;
-    path_of(r, "log.json", path);
-    FILE *f = fopen(path, "w");
-    if (!f)
-        die(strerror(errno), path);
-    fprintf(f, "{\"tokens\": %llu, \"seconds\": %.0f, \"loss\": %.4f, \"seed\": %u, ", (unsigned long long)r->p.tokens,
-            r->p.seconds, r->p.loss, r->o.seed);
-    fprintf(f, "\"shape\": {\"vocab\": %d, \"dim\": %d, \"heads\": %d, \"kv_heads\": %d, \"ffn\": %d, ", s->vocab,
-            s->dim, s->heads, s->kv_heads, s->ffn);
-    fprintf(f, "\"loop_first\": %d, \"loop_last\": %d, \"loop_min\": %d, \"loop_max\": %d, \"layer_map\": [",
-            s->loop_first, s->loop_last, s->loop_min, s->loop_max);
-    for (int i = 0; i < s->visits; i++)
-        fprintf(f, "%s%d", i ? ", " : "", s->map[i]);
-    fprintf(f, "]}}\n");
-    if (fclose(f))
-        die(strerror(errno), path);
-}
-
 static void train(training *t, const array *kept, int count) {
     run *r = &t->run;
     double saved = now();
@@ -92,7 +71,7 @@ static void train(training *t, const array *kept, int count) {
         bool finished = (double)r->p.tokens >= r->o.tokens;
         run_count(r, loss, now() - began, finished);
         if (!isfinite(r->p.loss))
-            die("the loss is no number any more", r->o.out);
+            die("%s: the loss is no number any more", r->o.out);
         bool stops = r->p.step == (uint64_t)r->o.stop;
         if (now() - saved > SAVE_SECONDS || finished || stops) {
             checkpoint_write(r, "checkpoint", kept, count);
@@ -109,30 +88,24 @@ static void gradients_write(run *r) {
     FILE *f = fopen(r->o.gradients, "wb");
     if (!f || fwrite(&loss, sizeof loss, 1, f) != 1 ||
         fwrite(network_gradients(r->net), sizeof(float), r->parameters, f) != r->parameters || fclose(f))
-        die(strerror(errno), r->o.gradients);
+        die("%s: %s", r->o.gradients, strerror(errno));
 }
 
 int main(int argc, char **argv) {
-    static training t = {.run.o = {.tokens = 20e6, .length = 320, .batch = 12, .seed = 1, .decay = 0.1F}};
-    t.run.o.s = (shape){.vocab = 2048,
-                        .dim = 256,
-                        .heads = 8,
-                        .kv_heads = 2,
-                        .ffn = 768,
-                        .loop_min = 1,
-                        .loop_max = 1,
-                        .dropout = 0.1F};
+    static training t;
     run *r = &t.run;
-    run_begin(r, argc, argv);
-    t.first = need(r->parameters * sizeof(float));
-    t.second = need(r->parameters * sizeof(float));
+    run_begin(r, OF_TRAIN, argc, argv);
+    t.first = zeros(r->parameters * sizeof(float));
+    t.second = zeros(r->parameters * sizeof(float));
     t.room = muon_begin(r->matrices, r->matrix_count);
     const array kept[] = {
         {network_weights(r->net), r->parameters}, {t.first, r->parameters}, {t.second, r->parameters}};
-    char path[4096];
-    path_of(r, "checkpoint", path);
-    if (!checkpoint_read(r, path, kept, 3))
+    run_claim(r);
+    if (!checkpoint_read(r, r->o.out, kept, 3))
         initialize(r);
+    else if (r->p.at > r->stories.story_count)
+        die("%s: the checkpoint is damaged", r->o.out);
+    stories_seek(&r->stories, r->p.epoch, r->p.at);
     network_pack(r->net);
     printf("%zu parameters, %zu tokens in %zu stories, from step %llu\n", r->parameters, r->stories.id_count,
            r->stories.story_count, (unsigned long long)r->p.step);
