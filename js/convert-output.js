@@ -1,6 +1,7 @@
 // Where a converted file comes to lie: in Node at a path, in a page in memory, or in the origin's private file system when it is large.
 // A place has what the worker is told of it (`spec`), and is kept or dropped at the end: dropped, nothing is left, as soon as the worker lets go of it.
 import { ArgumentError, IOError } from './index.js'
+import { partOf, sweepParts } from './parts.js'
 
 const FOLDER = 'reprise-converted' // files here belong to the page that holds the lock of that name
 
@@ -10,15 +11,26 @@ const FOLDER = 'reprise-converted' // files here belong to the page that holds t
 /** @returns {Place} */
 const inMemory = () => ({ spec: { kind: 'memory' }, keep: async (blob) => ({ blob, discard: async () => {} }), drop: async () => {} })
 
+/** In Node: what is read, or might be of a folder. @param {import('./convert-input.js').Input} input @param {string | undefined} tokenizer */
+async function filesOf(input, tokenizer) {
+  const [fs, { join }] = await Promise.all([import('node:fs/promises'), import('node:path')])
+  const inside = 'path' in input ? await fs.readdir(input.path).catch(() => []) : []
+  const paths = inside.filter((name) => !name.endsWith('.gguf')).map((name) => join(/** @type {any} */ (input).path, name))
+  return [...('path' in input ? [input.path] : []), ...paths, ...(tokenizer ? [tokenizer] : [])]
+}
+
 /** A temporary file beside it, which takes its place at the end. @param {string} output @param {import('./convert-input.js').Input} input
- * @returns {Promise<Place>} */
-async function atPath(output, input) {
+ * @param {string | undefined} tokenizer its path @returns {Promise<Place>} */
+async function atPath(output, input, tokenizer) {
   const fs = await import('node:fs/promises')
-  const temporary = `${output}.${process.pid}.${crypto.randomUUID().slice(0, 8)}.part`
   const there = await fs.stat(output).catch(() => undefined)
   if (there && !there.isFile()) throw new ArgumentError(`${output} is no ordinary file`)
-  const from = 'path' in input ? await fs.stat(input.path) : undefined
-  if (there && from && from.dev === there.dev && from.ino === there.ino) throw new ArgumentError(`${output} is the input: want another output`)
+  for (const path of there ? await filesOf(input, tokenizer) : []) {
+    const from = await fs.stat(path).catch(() => undefined)
+    if (from?.dev === there?.dev && from?.ino === there?.ino) throw new ArgumentError(`${output} is one of the inputs: want another output`)
+  }
+  const temporary = partOf(output)
+  sweepParts(await import('node:fs'), output)
   const fail = (/** @type {any} */ error) => Promise.reject(new IOError(`${output} cannot be written: ${error.message}`))
   await fs.open(temporary, 'wx').then((file) => file.close(), fail)
   return {
@@ -63,11 +75,12 @@ async function inStorage() {
   return { spec: { kind: 'storage', folder: FOLDER, name }, keep: async (blob) => ({ blob, discard }), drop: async () => void discard() }
 }
 
-/** @param {string | URL | undefined} output @param {import('./convert-input.js').Input} input @param {boolean} isLarge @returns {Promise<Place>} */
-export async function placeFor(output, input, isLarge) {
+/** @param {string | URL | undefined} output @param {import('./convert-input.js').Input} input @param {boolean} isLarge
+ * @param {string} [tokenizer] its path, in Node @returns {Promise<Place>} */
+export async function placeFor(output, input, isLarge, tokenizer) {
   if (output !== undefined && !globalThis.process?.versions?.node) throw new ArgumentError('output is for Node: in a page the result is a blob')
-  if (output instanceof URL) return atPath((await import('node:url')).fileURLToPath(output), input)
-  if (output !== undefined) return atPath((await import('node:path')).resolve(output), input)
+  if (output instanceof URL) return atPath((await import('node:url')).fileURLToPath(output), input, tokenizer)
+  if (output !== undefined) return atPath((await import('node:path')).resolve(output), input, tokenizer)
   const { storage, locks } = /** @type {any} */ (globalThis.navigator ?? {})
   const hasStorage = storage?.getDirectory && locks && isSecureContext
   return isLarge && hasStorage ? inStorage().catch(inMemory) : inMemory()

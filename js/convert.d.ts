@@ -70,6 +70,8 @@ export interface Converted {
   bytes: number
   /** Halves of blocks that `dedup` stored once. */
   equalHalves: number
+  /** The depth that stays where the input's could be chosen and the changed program's cannot; 0: no choice was lost. */
+  fixedDepth: number
   /** What an unrolled file still needs that plain loaders do not know; null: nothing. */
   keeps: string | null
 }

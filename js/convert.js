@@ -24,7 +24,7 @@ export async function convert(input, { signal, workerUrl, wasm, onProgress, outp
   const { files, total } = await describeInput(input)
   const vocabulary = tokenizer === undefined ? undefined : await readTokenizer(tokenizer)
   signal?.throwIfAborted()
-  const place = await placeFor(output, files, total >= diskFrom)
+  const place = await placeFor(output, files, total >= diskFrom, vocabulary?.name)
   /** @type {import('./channel.js').Channel | undefined} */
   let channel
   try {

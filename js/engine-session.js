@@ -11,12 +11,12 @@ export class EngineSession {
   #at
   #ids // room for `context` ids
   #isOne = false // position to compute
-  /** @param {Engine} engine @param {{ context: number, kvType?: string }} options */
-  constructor(engine, { context, kvType = 'f16' }) {
+  /** @param {Engine} engine @param {{ context: number, kvType?: string, kvSlots?: number }} options kvSlots: room for at least so many */
+  constructor(engine, { context, kvType = 'f16', kvSlots = 0 }) {
     const { x, page, layout } = engine
     this.#engine = engine
     this.context = context
-    this.#at = engine.address(x.session_open(page, context, layout.kv.indexOf(kvType), 0))
+    this.#at = engine.address(x.session_open(page, context, layout.kv.indexOf(kvType), 0, kvSlots))
     try {
       this.#ids = engine.address(x.page_alloc(context * 4))
     } catch (error) {

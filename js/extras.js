@@ -184,7 +184,7 @@ class Companions {
     try {
       for (const { adapter, source, engine: helper } of helpers) {
         const isOwn = !source && !Object.keys(own.how.adapters ?? {}).length
-        const session = isOwn ? undefined : helper ? new EngineSession(helper, plan) : own.openEngine()
+        const session = isOwn ? undefined : helper ? new EngineSession(helper, { ...plan, kvSlots: 0 }) : own.openEngine()
         this.#sessions.push(session)
         if (adapter && session) extras.use(engine, session, [{ adapter, scale: 1 }])
       }

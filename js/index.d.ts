@@ -137,6 +137,8 @@ export interface MemoryPlan {
   /** KV caches of all sessions; of one token. */
   kv: number
   kvPerToken: number
+  /** KV slots of a session: room for every depth of the file, or for the program that `load` was given. */
+  kvSlots: number
   kvType: 'f16' | 'f32' | 'q8_0' | 'q8_q4'
   /** Positions of a session. */
   context: number

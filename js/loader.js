@@ -46,9 +46,9 @@ function describe(head, { threads }, options, extras) {
   head.program(deepest)
   const memory = bytes(sessions)
   const sessionBytes = bytes(sessions + 1) - memory
-  const { weights, kv, kvPerToken, context } = head.plan(options)
+  const { weights, kv, kvPerToken, kvSlots, context } = head.plan(options)
   Object.assign(info, head.program(options), options.depth && { loops: options.depth })
-  const plan = { memory, weights, kv, kvPerToken, context, sessions, sessionBytes, kvType: options.kvType ?? 'f16' }
+  const plan = { memory, weights, kv, kvPerToken, kvSlots, context, sessions, sessionBytes, kvType: options.kvType ?? 'f16' }
   return { info, template, plan }
 }
 

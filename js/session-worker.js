@@ -26,6 +26,9 @@ async function chatOptions(model, source, options) {
     bos: piece(info.bos), eos: piece(info.eos) }
 }
 
+/** Options over others. A depth and layers are each other's alternative. @param {any} far @param {any} near */
+export const nearer = (far, near) => ({ ...far, ...(near.depth || near.layers ? { depth: undefined, layers: undefined } : {}), ...near })
+
 export class WorkerSession {
   /** @type {Conversation} */
   conversation
@@ -55,7 +58,7 @@ export class WorkerSession {
   /** What is computed with from now on; a session that did otherwise starts over. @param {any} how see ComputeOptions in index.d.ts */
   use(how) {
     const { engine, extras, how: whole } = this.model
-    const next = { ...whole, ...this.options.how, ...how }
+    const next = nearer(nearer(whole, this.options.how ?? {}), how)
     if (Object.keys(next.adapters).length && !extras) throw new ArgumentError('no adapter was loaded: see adapters of Model.load')
     extras?.find(next.adapters)
     if (next.alpha !== undefined && !(extras?.isSteered && Math.abs(next.alpha) < 1e6))

@@ -5,7 +5,7 @@ import { ArgumentError, MemoryError } from './errors.js'
 import { compute } from './generate.js'
 import { feedPiece, loadModel, planModel, readHeader } from './loader.js'
 import { serve } from './serve.js'
-import { WorkerSession } from './session-worker.js'
+import { WorkerSession, nearer } from './session-worker.js'
 import { openSource } from './source.js'
 import { version } from './version.js'
 
@@ -102,7 +102,7 @@ const handlers = {
     await source.kept
     progress({ phase: 'stored', loaded: model.info.fileBytes, total: model.info.fileBytes, fromCache: source.fromCache })
   },
-  program: ({ how }) => loaded().engine.program({ ...loaded().how, ...how, kvType: loaded().plan.kvType }),
+  program: ({ how }) => loaded().engine.program({ ...nearer(loaded().how, how), kvType: loaded().plan.kvType }),
   tokenize: ({ text, special, bos }) => Int32Array.from(loaded().engine.tokenize(text, { special, bos })),
   detokenize({ ids }) {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })

@@ -178,17 +178,19 @@ void rp_model_memory(const rp_model *m, uint64_t *bytes_now, uint64_t *bytes_pea
 rp_status rp_model_plan(const rp_model *m, const rp_plan_options *options, rp_plan *plan, rp_error *err) {
     if (m->state < RP_LOAD_WEIGHTS)
         return rp_fail(err, RP_ERR_ARGUMENT, "a plan needs the whole header of a model");
-    rp_session_options session = {options->context, options->kv_type, options->chunk, options->threads,
-                                  options->program};
+    rp_session_options session = {options->context, options->kv_type, options->chunk,
+                                  options->threads, options->program, 0};
     RP_TRY(rp_session_defaults(m, &session, err));
+    uint32_t slots;
     uint64_t scratch, kv, sessions = RP_MAX(options->sessions, 1), sequences = RP_MAX(options->sequences, 1);
-    RP_TRY(rp_session_bytes(m, &session, options->adapter_rank, &scratch, &kv, err));
+    RP_TRY(rp_session_bytes(m, &session, options->adapter_rank, &scratch, &kv, &slots, err));
     *plan = (rp_plan){
         .weights = m->weights.bytes,
         .vocabulary = m->header_memory,
         .adapters = options->adapter_bytes,
         .kv_per_token = kv / rp_round_up(session.context, RP_TILE),
         .context = session.context,
+        .kv_slots = slots,
         .isa = m->kernels->isa,
     };
     bool fits = rp_mul(kv, sequences, &kv) && rp_mul(kv, sessions, &plan->kv);

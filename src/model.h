@@ -163,6 +163,8 @@ void rp_program_mark(const rp_model *model, rp_program *program, uint32_t loops)
 void rp_program_resolve(const rp_model *model, rp_program *program);
 /* model_bind.c: finds every tensor, checks its shape, plans its place. */
 rp_status rp_model_bind(rp_model *model, rp_error *err);
+/* sharing.c: how often a program runs a tensor; once when it is of no block. */
+uint32_t rp_place_visits(const rp_model *model, const rp_program *program, const rp_place *place, bool *of_block);
 /* model_bind.c: a block's matrix by what it is for; "attn_q" and so on. */
 const rp_matrix *rp_block_matrix(const rp_block *block, rp_target target);
 extern const char *const rp_target_names[RP_TARGETS];
@@ -174,9 +176,9 @@ void rp_model_attach(rp_model *model);
 
 rp_memory *rp_model_memory_of(const rp_model *model);
 
-/* session.c: bytes of a session's scratch, with adapters of that rank, and of its KV cache. */
+/* session.c: bytes of a session's scratch, with adapters of that rank, and of its KV cache, and its slots. */
 rp_status rp_session_bytes(const rp_model *model, const rp_session_options *options, uint32_t adapter_rank,
-                           uint64_t *scratch, uint64_t *kv, rp_error *err);
+                           uint64_t *scratch, uint64_t *kv, uint32_t *slots, rp_error *err);
 /* Positions of a wave. Options must have their defaults. */
 static inline uint32_t rp_session_wave(const rp_session_options *options) {
     return RP_MIN(RP_MAX((uint32_t)RP_WAVE, options->chunk), options->context);

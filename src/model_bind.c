@@ -273,26 +273,16 @@ static rp_status mark_blocks(rp_model *m, rp_error *err) {
     return RP_OK;
 }
 
-/* How many visits use the part of the model that a place belongs to; the ends count as one. */
-static uint32_t visits_of(const rp_model *m, const rp_place *p) {
-    uint32_t visits = 0;
-    for (uint32_t i = 0; i < m->program.visits; i++) {
-        const rp_visit *v = &m->program.visit[i];
-        const rp_block *attn = &m->blocks[v->attn], *ffn = &m->blocks[v->ffn];
-        visits += v->slot >= 0 && (p->ready == &attn->attn_ready || p->ready == &m->blocks[attn->base].attn_ready);
-        visits += p->ready == &ffn->ffn_ready || p->ready == &m->blocks[ffn->base].ffn_ready;
-    }
-    return RP_MAX(visits, 1);
-}
-
 static void count_parameters(rp_model *m) {
     m->parameters_effective = m->tied ? (uint64_t)m->embedding.rows * m->embedding.columns : 0;
     for (size_t i = 0; i < m->weights.count; i++) {
         const rp_place *p = &m->weights.places[i];
-        uint32_t visits = visits_of(m, p);
+        bool of_block;
+        uint32_t visits = rp_place_visits(m, &m->program, p, &of_block);
         m->parameters_stored += p->rows * p->columns;
         m->parameters_effective += p->rows * p->columns * visits;
-        m->repeated_bytes += (visits - 1) * p->tensor->bytes;
+        m->repeated_bytes +=
+            ((uint64_t)visits - 1) * p->tensor->bytes; /* what each visit replaces counts less than once */
     }
 }
 

@@ -153,6 +153,7 @@ typedef struct rp_plan {
     uint64_t total;
     uint64_t kv_per_token; /* one sequence, one position */
     uint32_t context;      /* that was planned for */
+    uint32_t kv_slots;     /* likewise, of a session */
     rp_isa isa;            /* whose padding was assumed */
 } rp_plan;
 /* Valid from the moment the header is understood. */
@@ -231,6 +232,8 @@ typedef struct rp_session_options {
     uint32_t chunk;
     uint32_t threads;           /* that may share its forward pass, 1 to 16; 0: one */
     rp_program_options program; /* `layers` is read while the session opens, and not kept */
+    uint32_t
+        kv_slots; /* at least so many get room, so that another program does not move the cache; 0: the program's */
 } rp_session_options;
 
 /* A KV cache and scratch for one sequence. The model must outlive it. The caller owns *session. Allowed from

@@ -73,12 +73,6 @@ static void lay_out_attention(rp_session *s, uint32_t index, uint64_t *used) {
         s->attention[index] = a;
 }
 
-/* A depth below the file's keeps room for the file's, so that a session can go back to it. */
-static uint32_t slots_kept(const rp_session *s) {
-    const rp_program_options *o = &s->options.program;
-    return o->reuse_kv || o->layers ? s->program.slots : RP_MAX(s->program.slots, s->model->program.slots);
-}
-
 /* Lays out the scratch; returns its size. Dimensions are below 2^20 and heads below 2^12 (model_config.c), T and W are
  * at most 2^12 and the context 2^24, so that no product reaches 2^64. */
 static uint64_t lay_out(rp_session *s) {
@@ -90,7 +84,7 @@ static uint64_t lay_out(rp_session *s) {
                     .width = rp_kv_width(s->options.kv_type, c->head_dim),
                     .positions = (size_t)rp_round_up(s->options.context, RP_TILE),
                     .heads = c->kv_heads,
-                    .slots = slots_kept(s),
+                    .slots = RP_MAX(s->program.slots, s->options.kv_slots),
                     .kernels = s->model->kernels,
                     .bytes = s->kv.bytes};
     s->dim_stride = (size_t)rp_round_up(c->dim, RP_ROWS);
@@ -150,11 +144,12 @@ static rp_status size_session(rp_session *s, rp_error *err) {
 }
 
 rp_status rp_session_bytes(const rp_model *m, const rp_session_options *options, uint32_t adapter_rank,
-                           uint64_t *scratch, uint64_t *kv, rp_error *err) {
+                           uint64_t *scratch, uint64_t *kv, uint32_t *slots, rp_error *err) {
     rp_session s = {.model = m, .options = *options};
     RP_TRY(size_session(&s, err));
     *scratch = s.scratch_bytes + sizeof s + RP_MAX(s.low.bytes, lay_out_low(&s, adapter_rank, &s.low));
     *kv = s.kv_bytes;
+    *slots = s.program.slots;
     return RP_OK;
 }
 

@@ -2,8 +2,29 @@
 #include "kv.h"
 #include "model.h"
 
-/* How often a program runs a tensor: once unless it is of a block. */
-static uint32_t visits_of(const rp_model *m, const rp_program *program, const rp_place *p, bool *of_block) {
+/* A variant has a vector of its own in the place of its block's. */
+static bool replaces(const rp_model *m, uint32_t variant, const rp_place *p) {
+    const rp_block *own = &m->blocks[variant], *base = &m->blocks[own->base];
+    size_t field = (size_t)((const char *)p->vector - (const char *)base);
+    for (size_t i = 0; i < m->weights.count; i++)
+        if ((const char *)m->weights.places[i].vector == (const char *)own + field)
+            return true;
+    return false;
+}
+
+/* A half, of visits whose block is `used`, runs the tensor. */
+static bool runs(const rp_model *m, uint32_t used, const uint32_t *half, const uint32_t *base_half, const rp_place *p) {
+    if (p->ready == half)
+        return true;
+    return p->ready == base_half && !(used >= m->config.blocks && p->is_vector && replaces(m, used, p));
+}
+
+static bool makes_kv(const rp_block *b, const rp_place *p) {
+    return p->matrix == &b->k || p->matrix == &b->v || p->vector == &b->k_bias || p->vector == &b->v_bias ||
+           p->vector == &b->k_norm;
+}
+
+uint32_t rp_place_visits(const rp_model *m, const rp_program *program, const rp_place *p, bool *of_block) {
     uint32_t visits = 0;
     *of_block = false;
     for (uint32_t k = 0; k < m->config.blocks + m->variants; k++)
@@ -11,8 +32,10 @@ static uint32_t visits_of(const rp_model *m, const rp_program *program, const rp
     for (uint32_t i = 0; *of_block && i < program->visits; i++) {
         const rp_visit *v = &program->visit[i];
         const rp_block *attn = &m->blocks[v->attn], *ffn = &m->blocks[v->ffn];
-        visits += v->slot >= 0 && (p->ready == &attn->attn_ready || p->ready == &m->blocks[attn->base].attn_ready);
-        visits += p->ready == &ffn->ffn_ready || p->ready == &m->blocks[ffn->base].ffn_ready;
+        const rp_block *attn_base = &m->blocks[attn->base], *ffn_base = &m->blocks[ffn->base];
+        if (v->slot >= 0 && (v->writes || !makes_kv(attn_base, p)))
+            visits += runs(m, v->attn, &attn->attn_ready, &attn_base->attn_ready, p);
+        visits += runs(m, v->ffn, &ffn->ffn_ready, &ffn_base->ffn_ready, p);
     }
     return *of_block ? visits : 1;
 }
@@ -36,7 +59,7 @@ rp_status rp_model_get_sharing(const rp_model *m, const rp_program_options *opti
     for (size_t i = 0; i < m->weights.count; i++) {
         const rp_place *p = &m->weights.places[i];
         bool of_block;
-        uint32_t visits = visits_of(m, &program, p, &of_block);
+        uint32_t visits = rp_place_visits(m, &program, p, &of_block);
         if (p->matrix == &m->embedding && m->tied) {
             s.tied_bytes = p->tensor->bytes;
             s.parameters_effective += p->rows * p->columns;

@@ -192,9 +192,10 @@ EXPORT(page_token_flags) int page_token_flags(page *p, int32_t id) {
 
 /* ---- Sessions ------------------------------------------------------------------------------------------ */
 
-EXPORT(session_open) rp_session *session_open(page *p, uint32_t context, int kv_type, uint32_t chunk) {
+EXPORT(session_open)
+rp_session *session_open(page *p, uint32_t context, int kv_type, uint32_t chunk, uint32_t kv_slots) {
     rp_session *s = NULL;
-    rp_session_options options = {context, (rp_kv_type)kv_type, chunk, p->threads, p->program};
+    rp_session_options options = {context, (rp_kv_type)kv_type, chunk, p->threads, p->program, kv_slots};
     page_took(p, rp_session_open(&s, p->model, &options, &p->err));
     return s;
 }

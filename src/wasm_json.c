@@ -208,6 +208,7 @@ const char *page_plan(page *p, uint32_t context, int kv_type, uint32_t chunk, ui
     add_number(p, "runtime", runtime);
     add_number(p, "total", plan.total + runtime);
     add_number(p, "kvPerToken", plan.kv_per_token);
+    add_number(p, "kvSlots", plan.kv_slots);
     add_number(p, "context", plan.context);
     end(p, "}");
     return finished(p);

@@ -3,10 +3,11 @@
 // src/cli/host.h. Arguments, output and exit codes are the C program's own; only --isa is looked at here, to pick the
 // build. Nothing else of the engine is touched.
 import {
-  closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, renameSync, statSync, unlinkSync, writeSync,
+  closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync, statSync, unlinkSync, writeSync,
 } from 'node:fs'
 import { isatty } from 'node:tty'
 import process from 'node:process'
+import { partOf, sweepParts } from '../parts.js'
 
 const builds = ['scalar', 'simd128', 'relaxed']
 
@@ -60,7 +61,8 @@ class Outputs {
 
   /** @param {string} path */
   create(path) {
-    const temporary = `${path}.${process.pid}.part`
+    const temporary = partOf(path)
+    sweepParts({ readdirSync, rmSync }, path)
     try {
       if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) return -1 // a device would be replaced by a file
       const handle = openSync(temporary, 'wx')

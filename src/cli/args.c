@@ -15,10 +15,20 @@ static bool wrong(const command *c, const char *what, const char *got, const cha
     return false;
 }
 
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool is_word(const char *word, const char *text, size_t length) {
+    size_t i = 0;
+    while (i < length && lower(word[i]) == lower(text[i]))
+        i++;
+    return i == length && (word[i] == '/' || word[i] == 0);
+}
+
 static bool is_choice(const char *choices, const char *text) {
-    size_t length = strlen(text);
     for (const char *at = choices; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL)
-        if (strncmp(at, text, length) == 0 && (at[length] == '/' || at[length] == 0))
+        if (is_word(at, text, strlen(text)))
             return true;
     return false;
 }

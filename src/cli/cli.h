@@ -59,6 +59,8 @@ extern const size_t command_count;
 /* Reads what stands after the command's name. False, with a line on stderr, when it makes no sense. Positionals are
  * moved to the front of args. */
 bool args_read(const command *c, int count, char **args, options *o, uint32_t *positional_count);
+/* The word, which may go on behind a slash, is this text, in capitals or not. */
+bool is_word(const char *word, const char *text, size_t length);
 void args_help(const command *c);
 void args_help_all(void);
 
@@ -116,6 +118,8 @@ typedef struct engine {
     double load_ms;
 } engine;
 
+/* FILE=SCALE, or FILE alone: *path is to be freed. A name that ends like a scale is written with its scale: a=1=1. */
+rp_status split_scale(const char *text, char **path, float *scale, rp_error *err);
 /* Loads everything. A context of 0 is the default. close_engine is due even when this fails; an engine of zeros is
  * fine. */
 rp_status load_engine(engine *e, const char *path, const options *o, rp_error *err);

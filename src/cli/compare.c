@@ -15,19 +15,28 @@ typedef struct side {
     scored text;
     int32_t *ids;
     figures prefill, decode;
+    uint64_t peak_bytes;
 } side;
 
-static rp_status open_side(side *s, const options *o, rp_error *err) {
-    rp_program_options program = program_of(o);
+static rp_status load_side(side *s, const options *o, rp_error *err) {
     if (load_engine(&s->e, s->path, o, err) != RP_OK)
         return name_file(s->path, err);
     rp_model_get_info(s->e.model, &s->info);
-    uint32_t most = RP_MAX(scoring_window(&s->e, o), o->prompt_tokens + o->tokens);
-    rp_plan_options plan = {.context = o->context, .kv_type = kv_type(o), .threads = o->threads, .program = program};
+    return made_up_ids(o, s->e.vocab, &s->ids, err);
+}
+
+static rp_status open_side(side *s, const options *o, uint32_t context, rp_error *err) {
+    rp_program_options program = program_of(o);
+    rp_plan_options plan = {.context = context, .kv_type = kv_type(o), .threads = o->threads, .program = program};
     RP_TRY(rp_model_plan(s->e.model, &plan, &s->plan, err));
     RP_TRY(rp_model_get_sharing(s->e.model, &program, kv_type(o), &s->sharing, err));
-    RP_TRY(open_engine(&s->e, o, RP_MAX(o->context, most), err));
-    return made_up_ids(o, s->e.vocab, &s->ids, err);
+    return open_engine(&s->e, o, context, err);
+}
+
+/* Of both, so that their memories can be compared: what was asked for, but as much as is measured and scored. */
+static uint32_t common_context(const side sides[2], const options *o) {
+    uint32_t most = RP_MAX(o->context, o->prompt_tokens + o->tokens);
+    return RP_MAX(most, RP_MAX(scoring_window(&sides[0].e, o), scoring_window(&sides[1].e, o)));
 }
 
 static rp_status measure(side *s, const options *o, rp_error *err) {
@@ -36,7 +45,9 @@ static rp_status measure(side *s, const options *o, rp_error *err) {
 
 static rp_status compare(side sides[2], const options *o, const char *text, rp_error *err) {
     for (size_t i = 0; i < 2; i++)
-        RP_TRY(open_side(&sides[i], o, err));
+        RP_TRY(load_side(&sides[i], o, err));
+    for (size_t i = 0; i < 2; i++)
+        RP_TRY(open_side(&sides[i], o, common_context(sides, o), err));
     for (uint32_t run = 0; run <= o->repeat; run++) {
         for (size_t i = 0; i < 2; i++)
             RP_TRY(measure(&sides[i], o, err));
@@ -47,6 +58,8 @@ static rp_status compare(side sides[2], const options *o, const char *text, rp_e
         sort_figures(&sides[i].prefill);
         sort_figures(&sides[i].decode);
         RP_TRY(score_file(&sides[i].e, o, text, &sides[i].text, err));
+        uint64_t now;
+        rp_model_memory(sides[i].e.model, &now, &sides[i].peak_bytes);
     }
     return RP_OK;
 }
@@ -55,10 +68,12 @@ static void print_json(const side *s) {
     print(1, "{\"path\":");
     print_json_string(s->path, strlen(s->path));
     print(1,
-          ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"planned_bytes\":%llu,\"parameters_stored\":%llu,"
+          ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"context\":%u,\"planned_bytes\":%llu,\"peak_bytes\":%llu,"
+          "\"parameters_stored\":%llu,"
           "\"parameters_effective\":%llu,\"visits\":%u,\"kv_bytes_per_token\":%llu,\"prefill_tokens_per_s\":%.3f,"
           "\"decode_tokens_per_s\":%.3f,",
-          s->info.architecture, (unsigned long long)s->info.file_bytes, (unsigned long long)s->plan.total,
+          s->info.architecture, (unsigned long long)s->info.file_bytes, s->plan.context,
+          (unsigned long long)s->plan.total, (unsigned long long)s->peak_bytes,
           (unsigned long long)s->info.parameters_stored, (unsigned long long)s->sharing.parameters_effective,
           s->sharing.visits, (unsigned long long)s->sharing.kv_bytes, median(&s->prefill), median(&s->decode));
     print_scored(&s->text);
@@ -78,7 +93,9 @@ static void print_table(const side s[2], const char *text) {
         int digits;
     } rows[] = {
         {"file bytes", {(double)s[0].info.file_bytes, (double)s[1].info.file_bytes}, 0},
-        {"planned memory, bytes", {(double)s[0].plan.total, (double)s[1].plan.total}, 0},
+        {"context", {s[0].plan.context, s[1].plan.context}, 0},
+        {"memory, planned", {(double)s[0].plan.total, (double)s[1].plan.total}, 0},
+        {"memory, at its most", {(double)s[0].peak_bytes, (double)s[1].peak_bytes}, 0},
         {"parameters stored", {(double)s[0].info.parameters_stored, (double)s[1].info.parameters_stored}, 0},
         {"parameters effective",
          {(double)s[0].sharing.parameters_effective, (double)s[1].sharing.parameters_effective},

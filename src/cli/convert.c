@@ -13,19 +13,25 @@ typedef struct places {
     const char *input;
     host_output *output;
     const char *output_path;
+    const char *trouble; /* with the output */
     double shown_ms;
     bool shows; /* progress */
 } places;
 
+static const char IS_INPUT[] = "is one of the inputs: want another output";
+
 static int open_input(void *user, const char *name, uint64_t *size) {
-    const places *p = user;
+    places *p = user;
     char path[PATH_ROOM];
     size_t length = rp_format(path, sizeof path, *name ? "%s/%s" : "%s", p->input, name);
     if (length + 1 >= sizeof path)
         return -1;
     int file = host_open(path);
-    if (file >= 0 && host_size(file, size))
+    if (file >= 0 && host_size(file, size)) {
+        if (host_same_file(path, p->output_path))
+            p->trouble = IS_INPUT;
         return file;
+    }
     if (file >= 0)
         host_close(file);
     return -1;
@@ -44,9 +50,13 @@ static bool read_input(void *user, int file, uint64_t offset, void *bytes, size_
 /* The output is made when its first byte comes: everything was checked by then. */
 static bool write_output(void *user, const void *bytes, size_t size) {
     places *p = user;
-    if (!p->output)
+    if (!p->output && !p->trouble) {
         p->output = host_create(p->output_path);
-    return p->output && host_append(p->output, bytes, size);
+        p->trouble = p->output ? NULL : "cannot be made there";
+    }
+    if (!p->trouble && !host_append(p->output, bytes, size))
+        p->trouble = "cannot be written; is the disk full?";
+    return !p->trouble;
 }
 
 static bool show_progress(void *user, const char *what, uint64_t done, uint64_t total) {
@@ -96,8 +106,8 @@ static rp_status convert(const options *o, const char *input, places *p, rp_conv
     const rp_files files = {p, open_input, close_input, read_input, write_output, show_progress};
     if (!o->output)
         return rp_fail(err, RP_ERR_ARGUMENT, "want -o OUT.gguf");
-    if (host_same_file(input, o->output))
-        return rp_fail(err, RP_ERR_ARGUMENT, "%s is the input: want another output", o->output);
+    if (host_same_file(input, o->output) || (o->tokenizer && host_same_file(o->tokenizer, o->output)))
+        return rp_fail(err, RP_ERR_ARGUMENT, "%s %s", o->output, IS_INPUT);
     if (o->head_type && !o->type)
         return rp_fail(err, RP_ERR_ARGUMENT, "--head-type without --type");
     read_types(o, &how);
@@ -108,6 +118,8 @@ static rp_status convert(const options *o, const char *input, places *p, rp_conv
     free(tokenizer);
     if (p->shows && p->shown_ms > 0)
         print(2, "\r%60s\r", "");
+    if (p->trouble)
+        status = rp_fail(err, p->trouble == IS_INPUT ? RP_ERR_ARGUMENT : RP_ERR_IO, "%s %s", o->output, p->trouble);
     if (status != RP_OK) {
         host_discard(p->output);
         return status;
@@ -125,7 +137,7 @@ static void print_result(const options *o, const rp_converted *r) {
               ",\"architecture\":\"%s\",\"blocks\":%u,\"visits\":%u,\"parameters\":%llu,\"bytes\":%llu,\"equal_"
               "halves\":%u,",
               r->arch, r->blocks, r->visits, (unsigned long long)r->parameters, (unsigned long long)r->bytes, r->found);
-        print(1, "\"keeps\":");
+        print(1, "\"fixed_depth\":%u,\"keeps\":", r->fixed_depth);
         if (r->keeps)
             print_json_string(r->keeps, strlen(r->keeps));
         print(1, r->keeps ? "}\n" : "null}\n");
@@ -135,6 +147,8 @@ static void print_result(const options *o, const rp_converted *r) {
           (unsigned long long)r->parameters, (unsigned long long)r->bytes);
     if (o->dedup)
         print(1, r->found ? "%u halves of blocks were stored before\n" : "no blocks with equal bytes\n", r->found);
+    if (r->fixed_depth)
+        print(1, "the input's depth could be chosen; here it is %u\n", r->fixed_depth);
     if (o->unroll && r->keeps)
         print(1, "for this engine alone: stock llama.cpp does not know %s\n", r->keeps);
     else if (o->unroll)

@@ -15,8 +15,7 @@ rp_program_options program_of(const options *o) {
 
 /* ---- Adapters ------------------------------------------------------------------------------------------ */
 
-/* FILE=SCALE, or FILE alone: *path is to be freed. A name that ends like a scale is written with its scale: a=1=1. */
-static rp_status split_scale(const char *text, char **path, float *scale, rp_error *err) {
+rp_status split_scale(const char *text, char **path, float *scale, rp_error *err) {
     const char *equals = strrchr(text, '=');
     size_t length = equals ? (size_t)(equals - text) : strlen(text);
     char *end = NULL;
@@ -151,6 +150,8 @@ rp_status load_engine(engine *e, const char *path, const options *o, rp_error *e
     rp_model_info info;
     if (!o->expert != !o->antiexpert)
         return rp_fail(err, RP_ERR_ARGUMENT, "--expert and --antiexpert go together; \"base\" is the model itself");
+    if (!o->expert && o->alpha != 1.0f)
+        return rp_fail(err, RP_ERR_ARGUMENT, "--alpha %g without --expert and --antiexpert", (double)o->alpha);
     RP_TRY(load_model(path, o, PART_ALL, &e->model, &load_ms, err));
     rp_model_get_info(e->model, &info);
     e->vocab = info.vocab;

@@ -85,8 +85,29 @@ static rp_status make_prompt(run *r, rp_error *err) {
     return r->prompt ? RP_OK : rp_fail(err, RP_ERR_MEMORY, "prompt could not be had");
 }
 
+/* What is read does not get lost under what is saved; a session that is restored may be saved again. */
+static rp_status check_save(const options *o, const char *path, rp_error *err) {
+    const char *files[] = {path, o->expert, o->antiexpert};
+    for (size_t i = 0; o->save && i < RP_COUNT(files); i++)
+        if (files[i] && host_same_file(o->save, files[i]))
+            return rp_fail(err, RP_ERR_ARGUMENT, "--save-session %s is %s", o->save, i ? "a helper" : "the model");
+    for (uint32_t i = 0; o->save && i < o->loras.count; i++) {
+        char *adapter;
+        float scale;
+        RP_TRY(split_scale(o->loras.text[i], &adapter, &scale, err));
+        bool same = host_same_file(o->save, adapter);
+        free(adapter);
+        if (same)
+            return rp_fail(err, RP_ERR_ARGUMENT, "--save-session %s is an adapter", o->save);
+    }
+    return RP_OK;
+}
+
 static rp_status prepare(run *r, const char *path, rp_error *err) {
     const options *o = r->o;
+    RP_TRY(check_save(o, path, err));
+    if (!o->draft && o->draft_tokens)
+        return rp_fail(err, RP_ERR_ARGUMENT, "--draft-tokens without --draft");
     RP_TRY(load_engine(&r->e, path, o, err));
     RP_TRY(open_engine(&r->e, o, o->context, err));
     RP_TRY(make_prompt(r, err));

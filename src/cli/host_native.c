@@ -1,5 +1,5 @@
 /* The terminal program's host on a machine with a C library: see host.h. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime, pread */
+#define _GNU_SOURCE /* O_TMPFILE, and POSIX */
 #define _FILE_OFFSET_BITS 64
 
 #include "../pool.h"
@@ -75,8 +75,10 @@ static bool write_all(int handle, const char *bytes, size_t size) {
     return true;
 }
 
+/* Where the system can, a file without a name: whatever ends the program, nothing of it stays. It gets the temporary name at the end. */
 struct host_output {
     int handle;
+    bool named;
     char *path, *temporary; /* one block, from temporary on */
 };
 
@@ -91,8 +93,33 @@ static host_output *name_output(const char *path) {
     }
     snprintf(names, room, "%s.%ld.part", path, (long)getpid());
     memcpy(names + room, path, length + 1);
-    *output = (host_output){-1, names + room, names};
+    *output = (host_output){-1, false, names + room, names};
     return output;
+}
+
+/* In the folder of the path. */
+static int open_nameless(const char *path) {
+#ifdef O_TMPFILE
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 1;
+    char *folder = strndup(slash ? path : ".", length);
+    int handle = folder ? open(folder, O_TMPFILE | O_WRONLY, 0666) : -1;
+    free(folder);
+    return handle;
+#else
+    (void)path;
+    return -1;
+#endif
+}
+
+static bool give_name(const host_output *output) {
+#ifdef O_TMPFILE
+    char source[64];
+    snprintf(source, sizeof source, "/proc/self/fd/%d", output->handle);
+    return output->named || linkat(AT_FDCWD, source, AT_FDCWD, output->temporary, AT_SYMLINK_FOLLOW) == 0;
+#else
+    return output->named;
+#endif
 }
 
 static void free_output(host_output *output) {
@@ -107,7 +134,10 @@ host_output *host_create(const char *path) {
     host_output *output = name_output(path);
     if (!output)
         return NULL;
-    output->handle = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    output->handle = open_nameless(path);
+    output->named = output->handle < 0;
+    if (output->named)
+        output->handle = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (output->handle < 0) {
         free_output(output);
         return NULL;
@@ -120,7 +150,7 @@ bool host_append(host_output *output, const void *bytes, size_t size) {
 }
 
 bool host_commit(host_output *output) {
-    bool good = fsync(output->handle) == 0;
+    bool good = fsync(output->handle) == 0 && give_name(output);
     good = close(output->handle) == 0 && good;
     good = good && rename(output->temporary, output->path) == 0;
     if (!good)
@@ -133,7 +163,8 @@ void host_discard(host_output *output) {
     if (!output)
         return;
     close(output->handle);
-    unlink(output->temporary);
+    if (output->named)
+        unlink(output->temporary);
     free_output(output);
 }
 
@@ -173,6 +204,7 @@ bool host_thread(rp_pool *pool) {
 }
 
 int main(int count, char **args) {
-    signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of host_write, not the end of us */
+    signal(SIGPIPE, SIG_IGN); /* a reader that goes away, and a file that may not grow, are errors, not the end of us */
+    signal(SIGXFSZ, SIG_IGN);
     return cli_main(count - 1, args + 1);
 }

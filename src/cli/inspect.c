@@ -100,7 +100,8 @@ static void print_sharing(const facts *f) {
     print(1, "sharing: what is stored, of what it would be without\n");
     print_share("tied embedding", info->file_bytes, info->file_bytes + s->tied_bytes,
                 info->tied ? "the embedding is the head, too" : "not tied");
-    print_share("across visits", info->file_bytes, unrolled, "the file, and with a block for each visit");
+    print_share("across visits", info->file_bytes, unrolled,
+                "the file, and about what it is with a block for each visit");
     print_share("  block stack", s->block_bytes, s->visited_bytes, "blocks alone");
     print(1, "    %llu bytes of them in matrices\n", (ull)s->block_matrix_bytes);
     print_share("KV heads", s->kv_bytes, s->kv_bytes_all_heads, "a token's KV cache, and with one for each query head");
@@ -166,6 +167,11 @@ int run_inspect(const options *o, char **args, uint32_t count) {
     }
     if (o->compare)
         return run_compare(o, args);
+    if (o->split || o->window) {
+        print(2, "reprise: inspect: %s without --compare (reprise inspect --help)\n",
+              o->split ? "--split" : "--window");
+        return EXIT_USAGE;
+    }
     rp_status status = inspect(o, args[0], &model, &err);
     unload_model(model);
     return status == RP_OK ? EXIT_OK : report(&err);

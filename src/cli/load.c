@@ -43,7 +43,7 @@ rp_status file_read(const char *path, char **bytes, size_t *size, rp_error *err)
 static rp_status isa_of(const options *o, rp_isa *isa, rp_error *err) {
     *isa = RP_ISA_BEST;
     for (int i = RP_ISA_SCALAR; o->isa && i <= RP_ISA_RELAXED; i++)
-        if (strcmp(o->isa, isa_name((rp_isa)i)) == 0)
+        if (is_word(isa_name((rp_isa)i), o->isa, strlen(o->isa)))
             *isa = (rp_isa)i;
     const rp_kernels *kernels = rp_kernels_for(*isa);
     if (!kernels)
@@ -200,7 +200,7 @@ const char *kv_name(rp_kv_type type) {
 
 rp_kv_type kv_type(const options *o) {
     for (int i = 0; o->kv && i <= RP_KV_Q8_Q4; i++)
-        if (strcmp(o->kv, kv_name((rp_kv_type)i)) == 0)
+        if (is_word(kv_name((rp_kv_type)i), o->kv, strlen(o->kv)))
             return (rp_kv_type)i;
     return RP_KV_F16;
 }

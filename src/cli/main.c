@@ -114,14 +114,14 @@ static const option json_options[] = {
 };
 static const option convert_options[] = {
     {"--output", "-o", KIND_TEXT, AT(output), 0, 0, NULL, "the GGUF file to write (-o for short)"},
-    {"--type", NULL, KIND_CHOICE, AT(type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_k/q6_k",
+    {"--type", NULL, KIND_CHOICE, AT(type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_K/q6_K",
      "of matrices; if not given they stay as they are. Matrices whose rows do not fit get the next larger one"},
-    {"--head-type", NULL, KIND_CHOICE, AT(head_type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_k/q6_k",
-     "of the matrix that gives the logits (q6_k or q8_0 when --type has fewer bits)"},
+    {"--head-type", NULL, KIND_CHOICE, AT(head_type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_K/q6_K",
+     "of the matrix that gives the logits (q6_K or q8_0 when --type has fewer bits)"},
     {"--tokenizer", NULL, KIND_TEXT, AT(tokenizer), 0, 0, NULL,
      "take the vocabulary from a tokenizer.json, tokenizer.model, tokenizer.bin or GGUF file"},
     {"--dedup", NULL, KIND_FLAG, AT(dedup), 0, 0, NULL, "store blocks with equal bytes once, with a map"},
-    {"--unroll", NULL, KIND_FLAG, AT(unroll), 0, 0, NULL, "copy blocks out so that none is visited twice"},
+    {"--unroll", NULL, KIND_FLAG, AT(unroll), 0, 0, NULL, "copy blocks out so that none is visited twice; the depth is then no choice any more"},
     {"--layers", NULL, KIND_TEXT, AT(layers), 0, 0, NULL,
      "a self-merge without copying: visits like 0-9,10-13x2,14-29"},
     {"--json", NULL, KIND_FLAG, AT(json), 0, 0, NULL, "one object"},
@@ -195,7 +195,7 @@ const command commands[] = {
      "Says what a file holds, shares and needs; --compare puts two side by side on a text.",
      GROUPS(json_options, session_options, program_options, compare_options, bench_options, perplexity_options),
      run_inspect,
-     {.prompt_tokens = 256, .tokens = 64, .repeat = 5}},
+     {.prompt_tokens = 256, .tokens = 64, .repeat = 5, .alpha = 1}},
     {"convert",
      "IN",
      1,
@@ -211,7 +211,7 @@ const command commands[] = {
      "Measures loading, prefill and decode.",
      GROUPS(bench_options, json_options, session_options, program_options, adapter_options),
      run_bench,
-     {.prompt_tokens = 256, .tokens = 64, .repeat = 5}},
+     {.prompt_tokens = 256, .tokens = 64, .repeat = 5, .alpha = 1}},
 };
 const size_t command_count = RP_COUNT(commands);
 

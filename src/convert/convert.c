@@ -108,6 +108,8 @@ static rp_status change_program(rp_draft *d, const rp_convert_options *o, change
     rp_status status = what == CHANGE_LAYERS   ? rp_draft_select(d, model, o->layers, err)
                        : what == CHANGE_UNROLL ? rp_draft_unroll(d, model, &result->keeps, err)
                                                : rp_draft_dedup(d, model, &result->found, err);
+    if (model->config.loop_max > model->config.loop_min && (what != CHANGE_DEDUP || result->found))
+        result->fixed_depth = RP_MAX(model->core.loops, 1);
     rp_model_close(model);
     return status;
 }

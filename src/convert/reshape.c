@@ -261,33 +261,64 @@ rp_status rp_draft_unroll(rp_draft *d, const rp_model *m, const char **keeps, rp
 
 /* ---- Self-merge ---------------------------------------------------------------------------------------- */
 
-/* Visits of other programs than the file's have no place for what a visit does besides. */
-static rp_status refuse_special(const rp_model *m, rp_error *err) {
-    for (uint32_t i = 0; i < m->program.visits; i++) {
-        const rp_visit *v = &m->program.visit[i];
-        if (v->injects || v->norm_after || v->ends_loop || v->keeps || v->attn >= m->config.blocks ||
-            v->ffn >= m->config.blocks)
-            return rp_fail(
-                err, RP_ERR_UNSUPPORTED,
-                "--layers: visit %u has an injection, a norm, an exit or tensors of its own; unroll the file first", i);
+/* Tensors of one half of a block, or of what `time` has of its own, under other numbers. Without kv those that make keys and values
+ * stay away. */
+static rp_status copy_numbered(rp_draft *to, const rp_draft *from, const rp_block *half, int32_t time, bool ffn,
+                               bool kv, uint32_t block, uint32_t new_time, rp_error *err) {
+    for (size_t i = 0; i < from->count; i++) {
+        rp_block_name n;
+        char ours[RP_KEY_SIZE];
+        if (!rp_block_name_read(from->tensors[i].name, &n) || n.block != half->base || n.time != time || n.ffn != ffn ||
+            (n.kv && !kv))
+            continue;
+        if (time == RP_EVERY_VISIT)
+            rp_format(ours, sizeof ours, "blk.%u.%s", block, n.name);
+        else
+            rp_format(ours, sizeof ours, "blk.%u.r%u.%s", block, new_time, n.name);
+        RP_TRY(rp_draft_copy(to, &from->tensors[i], ours, err));
     }
     return RP_OK;
 }
 
-/* Blocks under new numbers; those that `number` gives none are left out. */
-static void renumber(rp_draft *d, const int32_t *number) {
-    size_t kept = 0;
-    for (size_t i = 0; i < d->count; i++) {
-        rp_draft_tensor t = d->tensors[i];
-        rp_block_name n;
-        if (rp_block_name_read(d->tensors[i].name, &n)) {
-            if (number[n.block] < 0)
-                continue;
-            rp_format(t.name, sizeof t.name, "blk.%u.%s", (uint32_t)number[n.block], n.name);
-        }
-        d->tensors[kept++] = t;
+/* A visit's halves: their blocks, and what they have of their own, which is for the visit's place in the new program. */
+static rp_status copy_selected(rp_draft *to, const rp_draft *from, const rp_model *m, const rp_visit *v,
+                               const int32_t *number, uint32_t attn_time, uint32_t ffn_time, rp_error *err) {
+    const rp_block *attn = &m->blocks[v->attn], *ffn = &m->blocks[v->ffn];
+    uint32_t attn_block = (uint32_t)number[attn->base], ffn_block = (uint32_t)number[ffn->base];
+    if (v->slot >= 0)
+        RP_TRY(copy_numbered(to, from, attn, RP_EVERY_VISIT, false, v->writes, attn_block, 0, err));
+    if (v->slot >= 0 && v->attn >= m->config.blocks)
+        RP_TRY(copy_numbered(to, from, attn, attn->time, false, v->writes, attn_block, attn_time, err));
+    RP_TRY(copy_numbered(to, from, ffn, RP_EVERY_VISIT, true, false, ffn_block, 0, err));
+    return v->ffn < m->config.blocks ? RP_OK
+                                     : copy_numbered(to, from, ffn, ffn->time, true, false, ffn_block, ffn_time, err);
+}
+
+static rp_status select_tensors(rp_draft *d, const rp_model *m, const rp_program *p, const int32_t *number,
+                                rp_error *err) {
+    uint16_t attn_times[RP_MAX_VISITS] = {0}, ffn_times[RP_MAX_VISITS] = {0};
+    rp_draft made = {.memory = d->memory, .files = d->files};
+    rp_status status = rp_draft_copy_ends(&made, d, err);
+    for (uint32_t i = 0; status == RP_OK && i < p->visits; i++) {
+        const rp_visit *v = &p->visit[i];
+        status = copy_selected(&made, d, m, v, number, attn_times[m->blocks[v->attn].base]++,
+                               ffn_times[m->blocks[v->ffn].base]++, err);
     }
-    d->count = kept;
+    if (status == RP_OK)
+        rp_draft_take(d, &made);
+    rp_draft_drop(&made);
+    return status;
+}
+
+/* A file can say one visit at which the loops' input is kept. */
+static rp_status check_entry(const rp_program *p, rp_error *err) {
+    uint32_t entries = 0;
+    for (uint32_t i = 0; i < p->visits; i++)
+        entries += p->visit[i].keeps;
+    return entries < 2
+               ? RP_OK
+               : rp_fail(err, RP_ERR_UNSUPPORTED,
+                         "--layers: the visit where the loops begin is there %u times, a file can have one", entries);
 }
 
 rp_status rp_draft_set_reprise_name(rp_draft *d, const rp_model *m, rp_error *err) {
@@ -302,20 +333,20 @@ rp_status rp_draft_select(rp_draft *d, const rp_model *m, const char *layers, rp
     int32_t number[RP_MAX_VISITS];
     uint32_t attn[RP_MAX_VISITS], ffn[RP_MAX_VISITS], from[RP_MAX_VISITS], blocks = 0;
     const char *keeps = NULL;
-    RP_TRY(refuse_special(m, err));
     RP_TRY(rp_program_make(m, &(rp_program_options){.layers = layers}, &p, err));
+    RP_TRY(check_entry(&p, err));
     memset(number, 0xff, sizeof number);
     for (uint32_t i = 0; i < m->config.blocks; i++)
         for (uint32_t k = 0; number[i] < 0 && k < p.visits; k++)
-            if (p.visit[k].attn == i || p.visit[k].ffn == i) {
+            if (m->blocks[p.visit[k].attn].base == i || m->blocks[p.visit[k].ffn].base == i) {
                 from[blocks] = i;
                 number[i] = (int32_t)blocks++;
             }
     for (uint32_t i = 0; i < p.visits; i++) {
-        attn[i] = (uint32_t)number[p.visit[i].attn];
-        ffn[i] = (uint32_t)number[p.visit[i].ffn];
+        attn[i] = (uint32_t)number[m->blocks[p.visit[i].attn].base];
+        ffn[i] = (uint32_t)number[m->blocks[p.visit[i].ffn].base];
     }
-    renumber(d, number);
+    RP_TRY(select_tensors(d, m, &p, number, err));
     rp_draft_clear_program(d);
     RP_TRY(rp_draft_set_maps(d, blocks, attn, ffn, p.visits, err));
     RP_TRY(rp_draft_set_visits(d, m, &p, &keeps, err));

@@ -10,6 +10,11 @@ const MODEL = made('ui-depth/loops.gguf');
 writeRandomModel(MODEL, { name: 'loops', architecture: 'reprise-llama', seed: 'ui', blocks: 4, tied: true,
   program: { layerMap: [0, 1, 2, 1, 2, 3], first: 1, last: 2, min: 1, max: 4 } });
 
+// One FFN for all layers, as MobiLlama has it.
+const HALVES = made('ui-depth/halves.gguf');
+writeRandomModel(HALVES, { name: 'halves', architecture: 'reprise-llama', seed: 'ui', blocks: 3, tied: true, program: { layerMap: [0, 1, 2], ffn: [0, 0, 0] },
+  omit: [1, 2].flatMap((block) => ['ffn_norm', 'ffn_gate', 'ffn_up', 'ffn_down'].map((part) => `blk.${block}.${part}.weight`)) });
+
 /** A story with a seed, as the sampling dialog has it by default. */
 async function tell(page, seed) {
   await page.evaluate((value) => {
@@ -48,5 +53,20 @@ each('depth: the score follows the control, and the text is the terminal\'s', as
   await accessible(page, 'depth');
   quiet(page);
 }, { only: ['chromium', 'firefox'] });
+
+each('a block that is stored in half is drawn so', async ({ browser, server }) => {
+  const page = await demo(browser, server);
+  await page.click('#model-button');
+  await page.upload('#file', HALVES);
+  await page.until(() => document.querySelector('#plan dl'));
+  await page.click('#picker-load');
+  await page.until(() => document.getElementById('model-name').textContent === 'halves.gguf');
+  await told(page);
+  assert.is(await page.evaluate(() => document.getElementById('score-caption').textContent),
+    'The attention of 3 blocks and the FFN of 1 are stored, 3 of each are played for every token.');
+  assert.equal(await page.evaluate(() => Array.from(document.querySelectorAll('.score .number'), (number) => number.textContent)), ['0', '1/0', '2/0']);
+  assert.match(await page.evaluate(() => document.getElementById('savings').textContent), /unrolled/);
+  quiet(page);
+}, { only: ['chromium'] });
 
 run();

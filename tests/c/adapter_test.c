@@ -404,9 +404,10 @@ TEST(plans_count_their_rank) {
     rp_adapter *q = open_adapter(&f, &lora_q), *wide = open_adapter(&f, &lora_wide);
     const rp_adapter_use uses[] = {{q, 1}, {wide, 1}};
     uint64_t before, after, peak, scratch, kv;
+    uint32_t slots;
     rp_session_options o = {.context = CONTEXT};
     CHECK_INT(rp_session_defaults(f.model, &o, &f.err), RP_OK);
-    CHECK_INT(rp_session_bytes(f.model, &o, rp_adapter_rank(wide), &scratch, &kv, &f.err), RP_OK);
+    CHECK_INT(rp_session_bytes(f.model, &o, rp_adapter_rank(wide), &scratch, &kv, &slots, &f.err), RP_OK);
     rp_model_memory(f.model, &before, &peak);
     rp_session *session = open_session(&f, RP_KV_F16, 0);
     CHECK_INT(rp_session_use_adapters(session, uses, 2, &f.err), RP_OK);

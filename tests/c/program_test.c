@@ -454,8 +454,9 @@ TEST(plans_are_what_sessions_take) {
         rp_session *session = NULL;
         rp_plan plan;
         uint64_t before, after, peak, scratch, kv;
+        uint32_t slots;
         CHECK_INT(rp_session_defaults(f.model, &o, &f.err), RP_OK);
-        CHECK_INT(rp_session_bytes(f.model, &o, 0, &scratch, &kv, &f.err), RP_OK);
+        CHECK_INT(rp_session_bytes(f.model, &o, 0, &scratch, &kv, &slots, &f.err), RP_OK);
         rp_model_memory(f.model, &before, &peak);
         CHECK_INT(rp_session_open(&session, f.model, &o, &f.err), RP_OK);
         rp_model_memory(f.model, &after, &peak);
@@ -463,6 +464,7 @@ TEST(plans_are_what_sessions_take) {
         rp_plan_options wanted = {.context = 100, .program = programs[i]};
         CHECK_INT(rp_model_plan(f.model, &wanted, &plan, &f.err), RP_OK);
         CHECK_INT(plan.kv, kv);
+        CHECK_INT(plan.kv_slots, slots);
         CHECK(plan.scratch >= scratch);
         rp_session_close(session);
     }

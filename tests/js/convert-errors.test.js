@@ -1,12 +1,15 @@
 // The converter and bad input: a named error that says what is wrong, and nothing left behind, neither a half file nor a harmed input.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, linkSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { convert } from '../../js/convert.js';
+import { ArgumentError } from '../../js/index.js';
 import { writeFamilies } from '../golden/families.js';
-import { json, run } from './lib/cli.js';
+import { commandLine, json, ROOT, run } from './lib/cli.js';
 import { made, sha256 } from './lib/golden.js';
 import { failure, lastLogits } from './lib/logits.js';
-import { STORIES } from './lib/model.js';
+import { rejects, STORIES } from './lib/model.js';
 
 const TARGETS = ['native', 'asan', 'simd128'];
 const base = made('convert-errors'), sources = `${base}/families`, out = `${base}/out`;
@@ -63,13 +66,58 @@ for (const [what, family, change, codes, mention] of BAD_FOLDERS)
   });
 
 test('the input is never the output', async () => {
-  const copy = `${base}/copy.gguf`;
+  const copy = `${base}/copy.gguf`, before = sha256(readFileSync(STORIES)), link = `${base}/link.gguf`, hard = `${base}/hard.gguf`;
+  for (const path of [copy, link, hard]) rmSync(path, { force: true });
   cpSync(STORIES, copy);
-  for (const name of [copy, `${base}/../convert-errors/copy.gguf`]) {
-    const { message } = await failure('native', ['convert', copy, '-o', name, '--type', 'f16']);
-    assert.match(message, /is the input/);
+  symlinkSync('copy.gguf', link);
+  linkSync(copy, hard);
+  for (const target of ['native', 'simd128'])
+    for (const name of [copy, `${base}/../convert-errors/copy.gguf`, link, hard]) {
+      const { message } = await failure(target, ['convert', copy, '-o', name, '--type', 'f16']);
+      assert.match(message, /is one of the inputs/);
+      assert.is(sha256(readFileSync(copy)), before);
+    }
+});
+
+test('a file of the folder, or the tokenizer, is never the output', async () => {
+  const folder = broken('llama', () => {}), tokenizer = `${base}/vocabulary.gguf`;
+  cpSync(STORIES, tokenizer);
+  const files = () => readdirSync(folder).map((name) => `${name} ${sha256(readFileSync(`${folder}/${name}`))}`);
+  const before = files();
+  for (const target of ['native', 'simd128']) {
+    for (const name of readdirSync(folder).filter((name) => /config\.json|safetensors$|tokenizer/.test(name)))
+      assert.match((await failure(target, ['convert', folder, '-o', `${folder}/${name}`])).message, /is one of the inputs/, name);
+    assert.match((await failure(target, ['convert', STORIES, '-o', tokenizer, '--tokenizer', tokenizer])).message, /is one of the inputs/);
+    assert.equal(files(), before);
   }
-  assert.is(sha256(readFileSync(copy)), sha256(readFileSync(STORIES)));
+  await rejects(convert(folder, { output: `${folder}/config.json` }), ArgumentError, /is one of the inputs/);
+  await rejects(convert(STORIES, { tokenizer, output: tokenizer }), ArgumentError, /is one of the inputs/);
+  assert.equal(files(), before);
+  await convert(folder, { output: `${folder}/model.gguf` });
+  await convert(folder, { output: `${folder}/model.gguf` }); // what it made before is no input
+});
+
+test('an output that cannot be made is named, with the reason', async () => {
+  for (const target of ['native', 'simd128']) {
+    const { code, message } = await failure(target, ['convert', STORIES, '-o', `${out}/no/such/x.gguf`]);
+    assert.is(code, 'RP_ERR_IO');
+    assert.match(message, /no\/such\/x\.gguf cannot be made there/);
+  }
+});
+
+test('types are known in capitals, too', async () => {
+  const path = `${base}/typed.gguf`;
+  for (const type of ['q4_K', 'Q4_K', 'q4_k']) await json('native', ['convert', STORIES, '-o', path, '--type', type, '--json']);
+});
+
+test('what a run that was killed has left is removed by the next one', async () => {
+  const path = `${out}/killed.gguf`, { pid } = spawnSync('true'), others = ['killed.gguf.x.part', `killed.gguf.${process.pid}.part`, `other.gguf.${pid}.part`];
+  for (const again of [() => json('simd128', ['convert', STORIES, '-o', path, '--json']), () => convert(STORIES, { output: path })]) {
+    for (const name of [...others, `killed.gguf.${pid}.part`]) writeFileSync(`${out}/${name}`, '');
+    await again();
+    assert.equal(readdirSync(out).sort(), ['killed.gguf', ...others].sort());
+  }
+  for (const name of ['killed.gguf', ...others]) rmSync(`${out}/${name}`);
 });
 
 test('an output that was there stays when something fails', async () => {
@@ -82,9 +130,13 @@ test('an output that was there stays when something fails', async () => {
 });
 
 test('a full disk', async () => {
-  const { code, stderr } = await run('native', ['convert', STORIES, '-o', '/dev/full']);
-  assert.is(code, 1);
-  assert.match(stderr, /^reprise: RP_ERR_IO: /);
+  assert.match((await run('native', ['convert', STORIES, '-o', '/dev/full'])).stderr, /^reprise: RP_ERR_IO: .*dev.full cannot be made/);
+  for (const target of ['native', 'simd128']) { // a limit on files' sizes is met in the middle, as a full disk is
+    const { status, stderr } = spawnSync('bash', ['-c', `trap '' XFSZ; ulimit -f 100; exec ${commandLine(target).join(' ')} convert ${STORIES} -o ${out}/full.gguf`], { cwd: ROOT, encoding: 'utf8' });
+    assert.is(status, 1, stderr);
+    assert.match(stderr, /RP_ERR_IO: .*full\.gguf cannot be written; is the disk full\?/);
+    assert.equal(readdirSync(out), [], 'nothing is left behind');
+  }
 });
 
 test('a weight that is not a number is named', async () => {

@@ -40,8 +40,8 @@ const filesOf = (folder, prefix = `${basename(folder)}/`) => readdirSync(folder)
 });
 
 /** Facts of a result in the words of the terminal program. */
-const inCli = ({ architecture, blocks, visits, parameters, bytes, equalHalves, keeps }) => (
-  { architecture, blocks, visits, parameters, bytes, equal_halves: equalHalves, keeps });
+const inCli = ({ architecture, blocks, visits, parameters, bytes, equalHalves, fixedDepth, keeps }) => (
+  { architecture, blocks, visits, parameters, bytes, equal_halves: equalHalves, fixed_depth: fixedDepth, keeps });
 
 for (const { name } of families())
   test(`${name}: the native program's bytes, from a path and from files`, async () => {
@@ -146,7 +146,7 @@ test('a broken input is named', async () => {
 test('wrong values are named', async () => {
   const wrong = [[{ type: 'q3_x' }, /type is q3_x, want one of .*"q4_0"/], [{ type: 'q4_0', headType: 'x' }, /headType is x/], [{ headType: 'q4_0' }, /without type/],
     [{ type: 4 }, /type is 4/], [{ layers: '7,8' }, /layers|visit/], [{ layers: '' }, /layers/], [{ dedup: 'yes' }, /dedup is yes/],
-    [{ output: FOLDER }, /no ordinary file/], [{ output: STORIES }, /is the input/]];
+    [{ output: FOLDER }, /no ordinary file/], [{ output: STORIES }, /is one of the inputs/]];
   for (const [options, message] of wrong) await rejects(convert(STORIES, options), ArgumentError, message);
   for (const input of [undefined, null, 7, [], [7], [{ path: 'x' }], {}]) await rejects(convert(input), ArgumentError);
   await rejects(convert(STORIES, { output: at('none', 'x.gguf') }), IOError, /cannot be written/);

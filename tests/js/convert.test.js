@@ -68,6 +68,22 @@ for (const [name, reference] of Object.entries(references)) {
           await hashes(target, file(`${name}-unrolled`), reference.ids, ['--kv', kv]), `${kv} ${target}`);
   });
 
+  test(`${name}: a self-merge as a file gives the bits of one at run time`, async () => {
+    const { visits } = await json('native', ['inspect', file(name), '--json']);
+    const merges = [`0-${visits - 1},${visits - 1}`, `0-${visits - 2}`, visits > 2 ? `0,1x2,2-${visits - 1}` : `0x3`];
+    for (const from of [name, `${name}-unrolled`])
+      for (const layers of merges) {
+        const atRun = await run('native', ['logits', file(from), '--ids', reference.ids.join(','), '--each', '--layers', layers]);
+        const { code, stderr } = await run('native', ['convert', file(from), '-o', file(`${name}-merged`), '--layers', layers]);
+        if (atRun.code === 0 && !/a file can have one/.test(stderr)) {
+          assert.is(code, 0, `${from} ${layers}: ${stderr}`);
+          assert.is(await hashes('native', file(`${name}-merged`), reference.ids), await hashes('native', file(from), reference.ids, ['--layers', layers]), `${from} ${layers}`);
+        } else {
+          assert.is(code, 1, `${from} ${layers}: ${stderr}`);
+        }
+      }
+  });
+
   test(`${name}: --dedup of the unrolled twin gives back program and tensor bytes`, async () => {
     await convert('native', file(`${name}-unrolled`), file(`${name}-again`), '--dedup');
     const was = await json('native', ['inspect', file(name), '--json']), is = await json('native', ['inspect', file(`${name}-again`), '--json']);

@@ -108,7 +108,9 @@ test('two models side by side, on one text', async () => {
   assert.is(one.path, a);
   for (const name of ['tokens', 'bytes', 'nll', 'nats_per_byte', 'perplexity', 'visits', 'kv_bytes_per_token', 'parameters_effective'])
     assert.is(one[name], other[name], name);
-  for (const name of ['file_bytes', 'planned_bytes', 'parameters_stored']) assert.ok(one[name] < other[name], name);
+  for (const side of [one, other]) assert.ok(side.peak_bytes <= side.planned_bytes * 1.05 && side.peak_bytes > side.planned_bytes / 2, `${side.peak_bytes} of ${side.planned_bytes}`);
+  assert.is(one.context, other.context);
+  for (const name of ['file_bytes', 'planned_bytes', 'peak_bytes', 'parameters_stored']) assert.ok(one[name] < other[name], name);
   for (const side of [one, other]) assert.ok(side.prefill_tokens_per_s > 0 && side.decode_tokens_per_s > 0);
   const { text: table } = await run('simd128', args);
   assert.match(table, /shared\.gguf +.*twin\.gguf\n/);

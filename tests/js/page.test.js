@@ -21,7 +21,7 @@ const GREEDY_WITH_ALL = new Float64Array([0, 40, 0.95, 0, 0, 1.1, 0, 0, 0, 0.8, 
  * @param {ReturnType<typeof openPage>} p */
 function generate(p, { context, prompt, count, options = GREEDY, sessions = 1 }) {
   const { e, page } = p;
-  const all = Array.from({ length: sessions }, () => e.session_open(page, context, 0, 0) || p.fail('session'));
+  const all = Array.from({ length: sessions }, () => e.session_open(page, context, 0, 0, 0) || p.fail('session'));
   const values = p.put(options), sampler = e.sampler_open(page, values, 0, 0, 0) || p.fail('sampler');
   const stops = p.put(new TextEncoder().encode('never seen\0')), text = e.text_open(page, stops, 1) || p.fail('text');
   const buffer = e.page_alloc(4 * context), session = all[0];

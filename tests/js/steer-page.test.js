@@ -82,13 +82,24 @@ test('the program is told as inspect tells it', () => withBase(async (model) => 
 
 test('a depth given to the model is everybody\'s, and the most', async () => {
   const shallow = await Model.plan(read('base'), { ...OPTIONS, depth: 1 }), deep = await Model.plan(read('base'), OPTIONS);
-  assert.ok(shallow.kv < deep.kv || shallow.memory < deep.memory);
+  assert.is(shallow.kv * 10, deep.kv * 4, '4 of 10 visits');
   assert.is(shallow.info.visits, 4);
   await withBase(async (model) => {
     assert.is(model.info.loops, 3);
     assert.is(await hash(model.session({ chat: false })), await terminal('--depth', '3'));
   }, { depth: 3 });
 });
+
+test('layers and a depth are each other\'s alternative: the nearer one is meant', () => withBase(async (model) => {
+  const session = model.session({ chat: false }), merged = await terminal('--layers', '0-2x2');
+  assert.is(await hash(session, { layers: '0-2x2' }), merged);
+  assert.is(await hash(session), await terminal('--depth', '3'));
+  session.destroy();
+  const other = model.session({ chat: false, layers: '0-2x2' });
+  assert.is(await hash(other), merged);
+  assert.is(await hash(other, { depth: 2 }), await terminal('--depth', '2'));
+  assert.equal((await model.program({ layers: '0,1' })).visits, 2);
+}, { depth: 3, spare: 1 << 20 }));
 
 test('adapters are on by name and scale, for a call, without a second copy of the weights', () => withBase(async (model) => {
   const session = model.session({ chat: false }), plain = await terminal();
@@ -135,6 +146,7 @@ test('a saved session is restored where the program is the same', () => withBase
 }, { sessions: 2 }));
 
 test('what cannot be is a named error, and nothing is lost', async () => {
+  await rejects(Model.load(read('base'), { ...OPTIONS, alpha: 1 }), ArgumentError, /alpha needs/);
   await withBase(async (model) => {
     const session = model.session({ chat: false }), plain = await hash(session);
     for (const [options, message] of [[{ depth: 9 }, /1 to 4/], [{ depth: 1.5 }, /depth is 1.5/], [{ layers: '0-9' }, /layers/], [{ layers: 7 }, /layers/],

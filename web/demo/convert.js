@@ -186,7 +186,7 @@ export class Converter {
   }
 
   /** @param {import('../../js/convert.js').Converted} result @param {string} name of the file */
-  #tell({ blob, discard, architecture, blocks, visits, parameters, bytes: size, equalHalves, keeps }, name) {
+  #tell({ blob, discard, architecture, blocks, visits, parameters, bytes: size, equalHalves, fixedDepth, keeps }, name) {
     const file = new File([/** @type {Blob} */ (blob)], name), url = URL.createObjectURL(file)
     let isUsed = false
     this.#forget = () => {
@@ -199,6 +199,7 @@ export class Converter {
         ? { Sharing: equalHalves ? `${equalHalves} halves of blocks were stored before` : 'no blocks were equal' } : {}),
       ...(byId('convert-unroll').checked
         ? { Needs: keeps ? `this engine, for ${keeps}` : 'nothing that stock llama.cpp lacks' } : {}),
+      ...(fixedDepth ? { Depth: `${fixedDepth}, and no other: the input left a choice` } : {}),
     }
     const use = () => {
       isUsed = true

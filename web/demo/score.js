@@ -3,8 +3,8 @@
 import { svg } from './dom.js'
 
 /** Passages that are played again: the longest first, from left to right.
- * @param {number[]} blocks the block of each visit
- * @returns {{ blocks: number[], times: number, first: number }[]} */
+ * @param {string[]} blocks the block of each visit
+ * @returns {{ blocks: string[], times: number, first: number }[]} */
 export function passages(blocks) {
   const found = []
   for (let at = 0; at < blocks.length;) {
@@ -29,6 +29,12 @@ const lines = (x, y, width) => svg('path', {
   class: 'staff', d: [0, 1, 2, 3, 4].map((i) => `M${x} ${y + i * staff + 0.5}h${width}`).join(''),
 })
 
+/** A visit's block, or its attention's block and its FFN's. @param {{ attn: number, ffn: number }} visit */
+export const blockOf = ({ attn, ffn }) => (attn === ffn ? `${attn}` : `${attn}/${ffn}`)
+
+/** What is stored: how many blocks give an attention, how many an FFN. @param {{ attn: number, ffn: number }[]} program */
+export const halvesOf = (program) => ({ attns: new Set(program.map(({ attn }) => attn)).size, ffns: new Set(program.map(({ ffn }) => ffn)).size })
+
 /** A note for a block: the scale goes up with the block's number. */
 function note(x, y, block, blocks) {
   const step = blocks > 1 ? Math.round(block / (blocks - 1) * 7) : 3
@@ -49,14 +55,15 @@ export class Score {
   /** @type {SVGElement[][]} what lights up at a visit */ #lights = []
   #lit = -1
 
-  /** @param {{ attn: number, slot: number }[]} program @param {number} width in pixels */
+  /** @param {{ attn: number, ffn: number, slot: number }[]} program @param {number} width in pixels */
   constructor(program, width) {
     this.program = program
     this.width = width
-    this.blocks = program.map(({ attn }) => attn)
-    this.stored = new Set(this.blocks).size
+    this.blocks = program.map(blockOf)
+    const { attns, ffns } = halvesOf(program)
+    this.stored = attns
     this.parts = passages(this.blocks)
-    const repeats = this.stored < program.length
+    const repeats = Math.min(attns, ffns) < program.length
     const written = repeats ? this.#written(16) : { group: '', bottom: -6 }
     const slots = new Set(program.map(({ slot }) => slot).filter((slot) => slot >= 0)).size
     const held = slots === program.length ? 'each with a KV slot of its own' : `with ${slots} KV slots`
@@ -88,9 +95,9 @@ export class Score {
     group.append(svg('text', { class: 'caption', x: 0, y: top - 4 }, 'stored'))
     bars.forEach(({ block, i, part }, index) => {
       const x = index % perRow * bar, y = top + 8 + Math.floor(index / perRow) * rowHeight
-      const middle = x + bar / 2, sign = note(middle, y, block, this.stored)
+      const middle = x + bar / 2, sign = note(middle, y, parseInt(block), this.stored)
       const wash = svg('rect', { class: 'wash', x: x + 1, y: y - 6, width: bar - 2, height: height + 30, rx: 4 })
-      const number = svg('text', { class: 'number', x: middle, y: y + height + 19 }, `${block}`)
+      const number = svg('text', { class: 'number', x: middle, y: y + height + 19 }, block)
       group.append(wash, lines(x, y, bar), sign, number)
       this.#barLines(group, { x, y, bar, index, bars, perRow })
       for (let time = 0; time < part.times; time++)

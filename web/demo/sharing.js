@@ -2,7 +2,7 @@
 // runs where its file leaves a choice.
 import { byId, h } from './dom.js'
 import { bytes, count } from './format.js'
-import { Score } from './score.js'
+import { blockOf, halvesOf, Score } from './score.js'
 
 const slowMs = 120 // a visit, when slowed down
 
@@ -93,7 +93,8 @@ export class Sharing {
   }
 
   #summary() {
-    const { visits } = this.#program, { blocks } = this.#model.info
+    const { visits, program } = this.#program, { blocks } = this.#model.info, { attns, ffns } = halvesOf(program)
+    if (attns !== ffns) return `The attention of ${attns} blocks and the FFN of ${ffns} are stored, ${visits} of each are played for every token.`
     return blocks < visits
       ? `${blocks} blocks are stored, ${visits} are played for every token.`
       : `${blocks} blocks, each played once for every token.`
@@ -103,11 +104,12 @@ export class Sharing {
     this.#score?.light(this.#visit)
     const { program = [] } = this.#program ?? {}, now = program[this.#visit] // none where what runs began at another depth
     if (!now || !this.#slow.checked) return
-    const { attn, slot, writes } = now
-    const time = program.slice(0, this.#visit + 1).filter((visit) => visit.attn === attn).length
+    const { slot, writes, varies, injects, normAfter, mayExit } = now
+    const time = program.slice(0, this.#visit + 1).filter((visit) => blockOf(visit) === blockOf(now)).length
     const again = time > 1 ? ` for the ${['', '', '2nd', '3rd'][time] ?? `${time}th`} time` : ''
-    this.#caption.textContent = `Visit ${this.#visit + 1} of ${program.length}: block ${attn}${again}, `
-      + (slot < 0 ? 'no KV slot' : `${writes ? 'writes' : 'reads'} KV slot ${slot}`)
+    this.#caption.textContent = `Visit ${this.#visit + 1} of ${program.length}: block ${blockOf(now)}${again}, `
+      + [slot < 0 ? 'no KV slot' : `${writes ? 'writes' : 'reads'} KV slot ${slot}`, injects && 'takes the input in again', varies && 'has tensors of its own',
+        normAfter && 'the norm follows', mayExit && 'may be the last one'].filter(Boolean).join(', ')
   }
 
   #draw() {

@@ -16,6 +16,9 @@ const COMMANDS = {
   relaxed: [RELAXED_NODE, 'js/bin/reprise.js', '--isa', 'relaxed'],
 };
 
+/** What starts a build's program, from ROOT. @param {string} target one of TARGETS */
+export const commandLine = (target) => COMMANDS[target];
+
 /**
  * @param {string} target one of TARGETS
  * @param {string[]} args
