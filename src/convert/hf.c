@@ -213,6 +213,7 @@ static rp_status refuse_features(const rp_hf *hf, rp_error *err) {
                                            "loop_share_kv",
                                            "enable_double_loop_split",
                                            "qk_layernorm",
+                                           "embedding_multiplier",
                                            "use_hyper_connections",
                                            "attention_multiplier"};
     for (size_t i = 0; i < RP_COUNT(features); i++)
@@ -221,6 +222,39 @@ static rp_status refuse_features(const rp_hf *hf, rp_error *err) {
     RP_TRY(rp_hf_refuse(hf, "hidden_act", gelu ? "gelu_pytorch_tanh" : "silu", err));
     RP_TRY(rp_hf_refuse(hf, "hidden_activation", gelu ? "gelu_pytorch_tanh" : "silu", err));
     return rp_hf_refuse(hf, "nonlin_name", "SiLU", err);
+}
+
+/* What the layers are, where a family does not read that itself. */
+static rp_status check_layers(const rp_hf *hf, rp_error *err) {
+    const rp_json *types = rp_json_find(hf->config, "layer_types");
+    float rotated = 1;
+    uint32_t i = 0;
+    RP_TRY(rp_json_f32(hf->config, "partial_rotary_factor", &rotated, err));
+    if (rotated != 1)
+        return rp_fail(err, RP_ERR_UNSUPPORTED, "config.json: partial_rotary_factor is %g, want 1", (double)rotated);
+    if (strcmp(hf->family->arch, "reprise-gemma3") == 0 || !types || types->kind != RP_JSON_ARRAY)
+        return RP_OK;
+    for (const rp_json *type = types->child; type; type = type->next, i++)
+        if (!rp_json_is(type, "full_attention"))
+            return rp_fail(err, RP_ERR_UNSUPPORTED, "config.json: layer_types[%u], want full_attention", i);
+    return RP_OK;
+}
+
+/* A config that promises biases, or a family that always has them, and tensors without. */
+static rp_status check_biases(const rp_hf *hf, rp_error *err) {
+    static const char bias[] = ".self_attn.q_proj.bias";
+    const rp_json *promise = rp_json_find(hf->config, "attention_bias");
+    bool always = strcmp(hf->arch, "qwen2") == 0;
+    if (!always && !(promise && promise->kind == RP_JSON_TRUE))
+        return RP_OK;
+    for (size_t i = 0; i < rp_safetensors_count(hf->tensors); i++) {
+        const char *name = rp_safetensors_at(hf->tensors, i)->name;
+        size_t length = strlen(name);
+        if (length >= sizeof bias && strcmp(name + length - (sizeof bias - 1), bias) == 0)
+            return RP_OK;
+    }
+    return rp_fail(err, RP_ERR_FORMAT, "config.json: %s, but there is no tensor *%s",
+                   always ? "qwen2 has biases" : "attention_bias is true", bias);
 }
 
 static rp_status refuse_unused(const rp_hf *hf, rp_error *err) {
@@ -237,6 +271,7 @@ static rp_status read_folder(rp_hf *hf, bool vocabulary, rp_error *err) {
     /* The first key of the file; the name may become a plainer one. */
     RP_TRY(rp_keys_set_string(d->keys, "general.architecture", hf->arch, strlen(hf->arch), err));
     RP_TRY(refuse_features(hf, err));
+    RP_TRY(check_layers(hf, err));
     RP_TRY(read_shape(hf, err));
     RP_TRY(rp_safetensors_open(&hf->tensors, d->files, d->memory, err));
     hf->used = rp_alloc(d->memory, rp_safetensors_count(hf->tensors), sizeof *hf->used, "list of tensors", err);
@@ -247,6 +282,7 @@ static rp_status read_folder(rp_hf *hf, bool vocabulary, rp_error *err) {
     RP_TRY(set_shape(hf, err)); /* describing may change block counts and the like */
     RP_TRY(set_rope(hf, err));
     RP_TRY(rp_hf_add_all(hf, err));
+    RP_TRY(check_biases(hf, err));
     RP_TRY(refuse_unused(hf, err));
     return vocabulary ? rp_vocabulary_from_folder(d->keys, d->files, d->memory, hf->vocab, err) : RP_OK;
 }

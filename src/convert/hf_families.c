@@ -109,9 +109,11 @@ static rp_status set_loops(rp_hf *hf, uint32_t first, uint32_t last, uint32_t lo
 
 static rp_status describe_mobilellm(rp_hf *hf, rp_error *err) {
     bool sharing = false;
+    uint32_t repeats = 2;
     RP_TRY(rp_json_bool(hf->config, "share_embedding", &hf->tied, err));
     RP_TRY(rp_json_bool(hf->config, "layer_sharing", &sharing, err));
-    return set_in_a_row(hf, sharing ? 2 : 1, err);
+    RP_TRY(rp_json_u32(hf->config, "layer_sharing_repeats", &repeats, err));
+    return set_in_a_row(hf, sharing ? RP_MAX(repeats, 1) : 1, err);
 }
 
 static rp_status describe_nandi(rp_hf *hf, rp_error *err) {
@@ -197,9 +199,10 @@ static rp_status describe_mobillama(rp_hf *hf, rp_error *err) {
     return rp_hf_set_list(hf, "layer_map.ffn", map, hf->blocks, err);
 }
 
+/* Its state begins with zeros here; where state_init says noise, its own code draws some for each token, and so another text each time. */
 static rp_status describe_raven(rp_hf *hf, rp_error *err) {
     const rp_json *c = hf->config, *values = rp_json_find(c, "init_values");
-    uint32_t loops = 1, coda = 0;
+    uint32_t loops = 1, coda = 0, layers = hf->blocks;
     float scale = 1.0f;
     RP_TRY(rp_json_u32(c, "n_layers_in_prelude", &hf->prelude, err));
     RP_TRY(rp_json_u32(c, "n_layers_in_recurrent_block", &hf->core, err));
@@ -211,6 +214,9 @@ static rp_status describe_raven(rp_hf *hf, rp_error *err) {
         return rp_fail(err, RP_ERR_FORMAT, "config.json: %u, %u and %u layers in prelude, recurrent block and coda",
                        hf->prelude, hf->core, coda);
     hf->blocks = hf->prelude + hf->core + coda;
+    if (layers != hf->blocks)
+        return rp_fail(err, RP_ERR_FORMAT, "config.json: n_layers is %u, but %u, %u and %u are in the parts", layers,
+                       hf->prelude, hf->core, coda);
     rp_hf_take(hf, "freqs_cis"); /* follows from the config */
     RP_TRY(set_loops(hf, hf->prelude, hf->prelude + hf->core - 1, loops, err));
     RP_TRY(rp_hf_set_text(hf, "loop.injection", "concat", err));

@@ -51,6 +51,12 @@ const BAD_FOLDERS = [
   ['a head that is missing', 'llama', (f) => config(f, (c) => { c.tie_word_embeddings = false; c.num_hidden_layers = 3; c.vocab_size = 287; }), 'RP_ERR_FORMAT', /embed_tokens/],
   ['a scaling of RoPE that is not done', 'llama', set({ rope_scaling: { rope_type: 'yarn', factor: 2 } }), 'RP_ERR_UNSUPPORTED', /yarn/],
   ['loops beyond all bounds', 'ouro', set({ total_ut_steps: 4000000000 }), 'RP_ERR_FORMAT', /num_loops/],
+  ['biases that are promised', 'llama', set({ attention_bias: true }), 'RP_ERR_FORMAT', /attention_bias is true.*q_proj\.bias/],
+  ['a family of biases without', 'llama', set({ model_type: 'qwen2', architectures: ['Qwen2ForCausalLM'] }), 'RP_ERR_FORMAT', /qwen2 has biases/],
+  ['RoPE for a part of a head', 'llama', set({ partial_rotary_factor: 0.5 }), 'RP_ERR_UNSUPPORTED', /partial_rotary_factor is 0\.5/],
+  ['a scaled embedding', 'llama', set({ embedding_multiplier: 12 }), 'RP_ERR_UNSUPPORTED', /embedding_multiplier/],
+  ['windows', 'ouro', set({ layer_types: ['full_attention', 'sliding_attention'] }), 'RP_ERR_UNSUPPORTED', /layer_types\[1\]/],
+  ['parts that are not the whole', 'raven', set({ n_layers: 9 }), 'RP_ERR_FORMAT', /n_layers is 9, but 1, 2 and 1/],
   ['a tied head that differs', 'llama', set({ tie_word_embeddings: true }), 'RP_ERR_FORMAT', /lm_head.*tied/],
 ];
 

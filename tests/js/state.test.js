@@ -114,6 +114,19 @@ test('damaged, cut and absent files are refused', async () => {
   assert.is((await failure('simd128', ['generate', STORIES, '--restore-session', folder])).code, 'RP_ERR_IO');
 });
 
+test('what is read is never what is saved', async () => {
+  const model = file('own.gguf'), bytes = readFileSync(STORIES);
+  writeFileSync(model, bytes);
+  for (const target of ['native', 'simd128']) {
+    const { code, message } = await failure(target, ['generate', model, '-p', 'Once', '-n', '2', '--save-session', model]);
+    assert.is(code, 'RP_ERR_ARGUMENT');
+    assert.match(message, /is the model/);
+    assert.match((await failure(target, ['generate', STORIES, '-p', 'Once', '-n', '2', '--save-session', model, '--lora', `${model}=0.5`])).message, /is an adapter/);
+    assert.match((await failure(target, ['generate', STORIES, '-p', 'Once', '-n', '2', '--save-session', model, '--expert', model, '--antiexpert', 'base'])).message, /is a helper/);
+  }
+  assert.ok(readFileSync(model).equals(bytes));
+});
+
 test('what cannot be written is an error, and what was there stays', async () => {
   mkdirSync(file('taken'), { recursive: true });
   const args = (path) => [...begin.filter((word) => word !== '--json'), '-n', '5', '--save-session', path];

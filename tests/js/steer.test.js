@@ -148,4 +148,15 @@ test('what cannot be put together is named', async () => {
   assert.is((await run('native', ['logits', base, '--ids', ids, ...nine])).code, 2);
 });
 
+test('options that would do nothing are refused', async () => {
+  const model = 'models/stories.gguf';
+  assert.match((await failure('native', ['generate', model, '-p', 'a', '-n', '1', '--alpha', '2'])).message, /--alpha 2 without --expert/);
+  assert.match((await failure('native', ['generate', model, '-p', 'a', '-n', '1', '--draft-tokens', '2'])).message, /--draft-tokens without --draft/);
+  for (const option of [['--split', 'x'], ['--window', '9']]) {
+    const { code, stderr } = await run('native', ['inspect', model, ...option]);
+    assert.is(code, 2);
+    assert.match(stderr, /without --compare/);
+  }
+});
+
 test.run();
