@@ -119,13 +119,15 @@ types: tests/node_modules/.package-lock.json
 fuzz: fuzzers ## run each fuzzer for SECONDS=60
 	@FUZZ_SECONDS=$(SECONDS) node tests/run.js fuzz/
 
-.PHONY: bench bench-growth bench-sharing bench-kernels bench-page bench-plot
+.PHONY: bench bench-growth bench-sharing bench-options bench-kernels bench-page bench-plot
 bench: native package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## us, wllama and llama.cpp by turns: hours; ROUNDS=5 BENCH=quick
 	@node tests/bench/main.js $(ROUNDS) $(BENCH)
 bench-growth: package tools-browsers tests/node_modules/.package-lock.json ## time and memory at 30 to 120 visits, contexts 512 to 8192
 	@node tests/bench/growth.js
 bench-sharing: native package tools-browsers tests/node_modules/.package-lock.json ## a shared model against its unrolled twin in Chromium, ROUNDS=5
 	@node tests/bench/sharing.js $(ROUNDS)
+bench-options: native $(SMOLLM2) ## what KV types cost in perplexity and drafts bring in speed, on TEXT=prose.txt
+	@node tests/bench/options.js "$(TEXT)"
 bench-plot: ## draw what make bench measured, for the README
 	@node tests/bench/plot.js
 bench-page: package tools-browsers $(SMOLLM2) tests/node_modules/.package-lock.json ## time first tokens and aborts in Chromium, ROUNDS=5

@@ -46,9 +46,9 @@ export interface ConvertOptions {
   wasm?: ArrayBuffer
 }
 
-/** `reading`: nothing is written yet, `total` is 0. `writing`: bytes of the output. */
+/** `reading`: nothing is written yet, `total` is 0. `comparing`: bytes of blocks that `dedup` looks at. `writing`: bytes of the output. */
 export interface ConvertProgress {
-  phase: 'reading' | 'writing'
+  phase: 'reading' | 'comparing' | 'writing'
   done: number
   total: number
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_ROOM = 4096, TOKENIZER_MOST = 64 << 20, SHOWN_EVERY_MS = 200 };
+enum { PATH_ROOM = 4096, TOKENIZER_MOST = 64 << 20, SHOWN_EVERY_MS = 200, LINE_EVERY_MS = 2000 };
 
 /* The input's files and the output, as the converter asks for them. */
 typedef struct places {
@@ -14,8 +14,8 @@ typedef struct places {
     host_output *output;
     const char *output_path;
     const char *trouble; /* with the output */
-    double shown_ms;
-    bool shows; /* progress */
+    double begun_ms, shown_ms;
+    bool shows, on_line; /* progress; all of it on one line of a terminal */
 } places;
 
 static const char IS_INPUT[] = "is one of the inputs: want another output";
@@ -62,9 +62,10 @@ static bool write_output(void *user, const void *bytes, size_t size) {
 static bool show_progress(void *user, const char *what, uint64_t done, uint64_t total) {
     places *p = user;
     double now = host_now_ms();
-    if (p->shows && now - p->shown_ms > SHOWN_EVERY_MS) {
+    if (p->shows && now - p->shown_ms > (p->on_line ? SHOWN_EVERY_MS : LINE_EVERY_MS)) {
         p->shown_ms = now;
-        print(2, "\r%s %.1f of %.1f MB ", what, (double)done / 1e6, (double)total / 1e6);
+        print(2, p->on_line ? "\r%s %.1f of %.1f MB " : "%s %.1f of %.1f MB\n", what, (double)done / 1e6,
+              (double)total / 1e6);
     }
     return true;
 }
@@ -116,7 +117,7 @@ static rp_status convert(const options *o, const char *input, places *p, rp_conv
     if (status == RP_OK)
         status = rp_convert(&files, &memory, &how, result, err) == RP_OK ? RP_OK : name_file(input, err);
     free(tokenizer);
-    if (p->shows && p->shown_ms > 0)
+    if (p->on_line && p->shown_ms > p->begun_ms)
         print(2, "\r%60s\r", "");
     if (p->trouble)
         status = rp_fail(err, p->trouble == IS_INPUT ? RP_ERR_ARGUMENT : RP_ERR_IO, "%s %s", o->output, p->trouble);
@@ -159,7 +160,12 @@ int run_convert(const options *o, char **args, uint32_t count) {
     (void)count;
     rp_error err;
     rp_converted result = {0};
-    places p = {.input = args[0], .output_path = o->output, .shows = !o->json && host_shows_colour(2)};
+    places p = {.input = args[0],
+                .output_path = o->output,
+                .begun_ms = host_now_ms(),
+                .shows = !o->json,
+                .on_line = host_shows_colour(2)};
+    p.shown_ms = p.begun_ms;
     if (convert(o, args[0], &p, &result, &err) != RP_OK)
         return report(&err);
     print_result(o, &result);

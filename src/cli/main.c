@@ -117,7 +117,7 @@ static const option convert_options[] = {
     {"--type", NULL, KIND_CHOICE, AT(type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_K/q6_K",
      "of matrices; if not given they stay as they are. Matrices whose rows do not fit get the next larger one"},
     {"--head-type", NULL, KIND_CHOICE, AT(head_type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_K/q6_K",
-     "of the matrix that gives the logits (q6_K or q8_0 when --type has fewer bits)"},
+     "of the matrix that gives the logits (q6_K or q8_0 when --type has fewer bits); an embedding beside it gets --type"},
     {"--tokenizer", NULL, KIND_TEXT, AT(tokenizer), 0, 0, NULL,
      "take the vocabulary from a tokenizer.json, tokenizer.model, tokenizer.bin or GGUF file"},
     {"--dedup", NULL, KIND_FLAG, AT(dedup), 0, 0, NULL, "store blocks with equal bytes once, with a map"},

@@ -70,8 +70,14 @@ static rp_status hash_tensor(search *s, const rp_draft_tensor *t, const char *na
 
 static rp_status hash_halves(search *s, rp_error *err) {
     const rp_draft *d = s->draft;
+    uint64_t done = 0, total = 0;
+    for (size_t i = 0; i < d->count; i++)
+        total += source_bytes(&d->tensors[i]);
     for (size_t i = 0; i < d->count; i++) {
         rp_block_name n;
+        if (d->files->progress && !d->files->progress(d->files->user, "comparing", done, total))
+            return rp_fail(err, RP_ERR_IO, "comparing was stopped");
+        done += source_bytes(&d->tensors[i]);
         if (!rp_block_name_read(d->tensors[i].name, &n) || n.time != RP_EVERY_VISIT)
             continue;
         half *h = &s->halves[n.ffn][n.block];

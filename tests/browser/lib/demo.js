@@ -13,8 +13,8 @@ export function beStrict(server) {
 /** The demo with nothing running and the first story told.
  * @param {import('./browsers.js').Browser} browser @param {import('./server.js').Server} server */
 export async function demo(browser, server) {
-  beStrict(server);
   const page = await browser.page(`${server.url}/tests/browser/pages/blank.html`); // leaving the demo while it loads is an error to Firefox
+  beStrict(server);
   await page.evaluate(() => localStorage.clear());
   await page.goto(`${server.url}/web/`);
   await told(page);
