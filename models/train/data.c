@@ -50,10 +50,10 @@ void stories_seek(stories *s, uint64_t epoch, uint64_t at) {
     s->at = at;
     for (size_t i = 0; i < s->story_count; i++)
         s->order[i] = (uint32_t)i;
-    for (size_t i = s->story_count; --i > 0;) {
-        size_t j = draw(&state) % (i + 1);
-        uint32_t swapped = s->order[i];
-        s->order[i] = s->order[j];
+    for (size_t i = s->story_count; i > 1; i--) {
+        size_t j = draw(&state) % i;
+        uint32_t swapped = s->order[i - 1];
+        s->order[i - 1] = s->order[j];
         s->order[j] = swapped;
     }
 }

@@ -117,7 +117,7 @@ network *network_create(const shape *s, int rows, int length) {
         return NULL;
     for (int t = 0; t < length; t++)
         for (int i = 0; i < HEAD / 2; i++) {
-            double angle = t * pow(THETA, -(double)i / (HEAD / 2));
+            double angle = t * pow(THETA, -2.0 * i / HEAD);
             net->cosines[t * 16 + i] = (float)cos(angle);
             net->sines[t * 16 + i] = (float)sin(angle);
         }

@@ -12,8 +12,8 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    taken by;
     float *to, most;
+    taken by;
 } number_option;
 
 typedef struct {
@@ -88,10 +88,10 @@ static bool read_other(options *o, taken program, const char *name, const char *
                                  {"--out", OF_BOTH, &o->out},
                                  {"--gradients", OF_TRAIN, &o->gradients},
                                  {"--base", OF_ADAPT, &o->base}};
-    const number_option numbers[] = {{"--dropout", OF_BOTH, &o->s.dropout, 0.9F},
-                                     {"--decay", OF_TRAIN, &o->decay, 10.0F},
-                                     {"--alpha", OF_ADAPT, &o->alpha, 1e4F},
-                                     {"--rate", OF_ADAPT, &o->rate, 1.0F}};
+    const number_option numbers[] = {{"--dropout", &o->s.dropout, 0.9F, OF_BOTH},
+                                     {"--decay", &o->decay, 10.0F, OF_TRAIN},
+                                     {"--alpha", &o->alpha, 1e4F, OF_ADAPT},
+                                     {"--rate", &o->rate, 1.0F, OF_ADAPT}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if ((texts[i].by & program) && !strcmp(texts[i].name, name)) {
             *texts[i].to = value;

@@ -156,7 +156,7 @@ void run_claim(const run *r) {
                  shape) >= (int)sizeof text)
         die("--layer-map is too long");
     claim_read(r->o.out, there);
-    if (*there && strcmp(there, text))
+    if (*there && strcmp(there, text) != 0)
         die("%s holds a run of other options or data:\n%snot\n%s", r->o.out, there, text);
     if (*there)
         return;

@@ -20,7 +20,8 @@ typedef struct rp_converted {
     uint32_t blocks, visits;
     uint32_t found;    /* halves of blocks that dedup dropped */
     const char *keeps; /* static: what an unrolled file needs that plain loaders do not know; NULL: nothing */
-    uint32_t fixed_depth; /* loops that stay of a range which the input allowed and the changed program cannot; 0: no range was lost */
+    uint32_t
+        fixed_depth; /* what stays where the input left a choice that the changed program has not; 0: none was lost */
     uint64_t parameters;
     uint64_t bytes; /* of the output */
 } rp_converted;
