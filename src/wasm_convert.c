@@ -86,8 +86,11 @@ static void tell_result(conversion *c) {
     c->json[0] = 0;
     add(c, "{\"architecture\":");
     add_name(c, r->arch);
-    add(c, ",\"blocks\":%u,\"visits\":%u,\"parameters\":%llu,\"bytes\":%llu,\"equalHalves\":%u,\"fixedDepth\":%u,\"keeps\":", r->blocks,
-        r->visits, (unsigned long long)r->parameters, (unsigned long long)r->bytes, r->found, r->fixed_depth);
+    add(c,
+        ",\"blocks\":%u,\"visits\":%u,\"parameters\":%llu,\"bytes\":%llu,\"equalHalves\":%u,\"fixedDepth\":%u,"
+        "\"keeps\":",
+        r->blocks, r->visits, (unsigned long long)r->parameters, (unsigned long long)r->bytes, r->found,
+        r->fixed_depth);
     if (r->keeps)
         add_name(c, r->keeps);
     else
