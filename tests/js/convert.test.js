@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { writeFamilies } from '../golden/families.js';
 import { json, run } from './lib/cli.js';
+import { tensorsOf } from './lib/dequantize.js';
 import { golden, made, sha256 } from './lib/golden.js';
 
 const TARGETS = ['native', 'scalar', 'simd128'];
@@ -90,6 +91,12 @@ for (const [name, reference] of Object.entries(references)) {
     assert.is(is.blocks, was.blocks);
     assert.equal(is.program, was.program);
     assert.equal(is.bytes_by_type, was.bytes_by_type);
+    const before = tensorsOf(file(name)), after = tensorsOf(file(`${name}-again`));
+    assert.equal(Object.keys(after).sort(), Object.keys(before).sort());
+    for (const [tensor, { bytes, ...facts }] of Object.entries(after)) {
+      assert.equal(facts, { type: before[tensor].type, shape: before[tensor].shape }, tensor);
+      assert.ok(bytes.equals(before[tensor].bytes), tensor);
+    }
     assert.is(await hashes('native', file(`${name}-again`), reference.ids), await hashes('native', file(name), reference.ids));
   });
 }

@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 const SCALARS = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8]; // bytes of a metadata value, by its type
 const STRING = 8, ARRAY = 9, ALIGNMENT = 32;
-const TYPES = { 0: { columns: 1, bytes: 4 }, 3: { columns: 32, bytes: 20 }, 8: { columns: 32, bytes: 34 } }; // F32, Q4_1, Q8_0
+const TYPES = { 0: { columns: 1, bytes: 4 }, 1: { columns: 1, bytes: 2 }, 3: { columns: 32, bytes: 20 }, 8: { columns: 32, bytes: 34 }, 30: { columns: 1, bytes: 2 } }; // F32, F16, Q4_1, Q8_0, BF16
 
 function reader(bytes) {
   let at = 0;
@@ -27,6 +27,7 @@ export function half(bits) {
 
 function dequantize(type, bytes, count) {
   if (type === 0) return bytes;
+  if (type !== 3 && type !== 8) throw new Error(`type ${type} is not dequantized here`);
   const out = new Float32Array(count);
   for (let block = 0, from = 0; block < count; block += 32, from += TYPES[type].bytes) {
     const d = half(bytes.readUInt16LE(from));
@@ -51,13 +52,27 @@ function readTensors(read, count) {
   });
 }
 
-export function writeDequantized(from, to) {
-  const bytes = readFileSync(from), read = reader(bytes);
+/** What stands in a file: where its keys end, its tensors, and where their data begin. @param {Buffer} bytes */
+function directory(bytes) {
+  const read = reader(bytes);
   read.skip(8);
   const tensorCount = read.u64();
   for (let keys = read.u64(); keys > 0; keys--) { read.text(); read.value(read.u32()); }
   const keysEnd = read.at(), tensors = readTensors(read, tensorCount);
-  const data = Math.ceil(read.at() / ALIGNMENT) * ALIGNMENT, parts = [bytes.subarray(0, keysEnd)];
+  return { keysEnd, tensors, data: Math.ceil(read.at() / ALIGNMENT) * ALIGNMENT };
+}
+
+/** Each tensor's type, shape and bytes, by its name. @param {string} path @returns {Record<string, { type: number, shape: number[], bytes: Buffer }>} */
+export function tensorsOf(path) {
+  const file = readFileSync(path), { tensors, data } = directory(file);
+  return Object.fromEntries(tensors.map(({ name, type, shape, count, offset }) => {
+    const size = (count / TYPES[type].columns) * TYPES[type].bytes;
+    return [name.toString(), { type, shape, bytes: file.subarray(data + offset, data + offset + size) }];
+  }));
+}
+
+export function writeDequantized(from, to) {
+  const bytes = readFileSync(from), { keysEnd, tensors, data } = directory(bytes), parts = [bytes.subarray(0, keysEnd)];
   const number = (value, size) => { const b = Buffer.alloc(size); b.writeUIntLE(value, 0, Math.min(size, 6)); return b; };
   let offset = 0;
   for (const { name, shape, count } of tensors) {
