@@ -28,7 +28,8 @@ const bundle = (names, external = []) => build({
 
 rmSync(target, { recursive: true, force: true })
 await bundle(['index.js'])
-await bundle(['convert.js', 'parts.js'], ['./index.js'])
+await bundle(['convert.js'], ['./index.js'])
+await bundle(['parts.js']) // for bin/
 await bundle(['element/index.js'], ['../index.js'])
 await bundle(['worker.js', 'thread.js'])
 const isScript = (/** @type {string} */ name) => /^(?!lazy|bin).*\.js$/.test(name)
