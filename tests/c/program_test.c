@@ -471,21 +471,30 @@ TEST(plans_are_what_sessions_take) {
     close_shape(&f);
 }
 
-/* The file's own depth needs no more memory than a session of a smaller one has; one that gets none stays what it is. */
-TEST(going_back_takes_no_memory) {
+/* A session takes what its program needs, or room for as many slots as it was told; a program that needs more and gets none leaves it
+ * as it is. */
+TEST(room_for_other_programs_is_asked_for) {
+    static const uint32_t rooms[] = {0, 1};
     fixture f;
     REQUIRE(open_shape(&f, &shape_rich));
-    rp_session *session = open_session(&f, (options){.loops = 1}, RP_KV_F16, 0);
-    REQUIRE(session);
-    CHECK_INT(rp_session_feed(session, ids, SOME, &f.err), RP_OK);
-    f.host.limit = f.host.held;
-    uint64_t hash = hash_of(session), key = rp_session_key(session);
-    CHECK_INT(rp_session_reprogram(session, &(options){.loops = 4}, &f.err), RP_ERR_MEMORY);
-    CHECK(hash_of(session) == hash && rp_session_key(session) == key);
-    CHECK_INT(rp_session_reprogram(session, &(options){0}, &f.err), RP_OK);
-    finish(session);
-    CHECK(hash_of(session) != hash);
-    rp_session_close(session);
+    rp_plan plan;
+    CHECK_INT(rp_model_plan(f.model, &(rp_plan_options){.context = CONTEXT}, &plan, &f.err), RP_OK);
+    for (size_t i = 0; i < RP_COUNT(rooms); i++) {
+        rp_session_options o = {.context = CONTEXT, .program = {.loops = 1}, .kv_slots = rooms[i] * plan.kv_slots};
+        rp_session *session = NULL;
+        CHECK_INT(rp_session_open(&session, f.model, &o, &f.err), RP_OK);
+        REQUIRE(session);
+        CHECK_INT(rp_session_feed(session, ids, SOME, &f.err), RP_OK);
+        f.host.limit = f.host.held;
+        uint64_t hash = hash_of(session), key = rp_session_key(session);
+        CHECK_INT(rp_session_reprogram(session, &(options){.loops = 4}, &f.err), RP_ERR_MEMORY);
+        CHECK(hash_of(session) == hash && rp_session_key(session) == key);
+        CHECK_INT(rp_session_reprogram(session, &(options){0}, &f.err), rooms[i] ? RP_OK : RP_ERR_MEMORY);
+        finish(session);
+        CHECK((hash_of(session) != hash) == (rooms[i] == 1));
+        f.host.limit = UINT64_MAX;
+        rp_session_close(session);
+    }
     close_shape(&f);
 }
 
@@ -559,4 +568,5 @@ TEST_MAIN(splits_agree, prompts_run_while_weights_arrive, together_is_as_alone, 
           layers_are_a_file_with_that_map, layers_take_along_what_belongs_to_visits, programs_there_and_back,
           copies_between_sessions_of_other_pasts, reused_slots_are_one_a_block, reused_slots_hold_the_last_visit,
           leaving_is_a_smaller_depth, embedding_is_of_where_positions_left, programs_are_shown,
-          plans_are_what_sessions_take, going_back_takes_no_memory, keys_tell_programs_apart, bad_options_are_named)
+          plans_are_what_sessions_take, room_for_other_programs_is_asked_for, keys_tell_programs_apart,
+          bad_options_are_named)
