@@ -11,7 +11,7 @@ enum { ROWS = 4 /* sequences of a pass */, MATRICES = 7 /* of a block */ };
 typedef struct {
     const char *data, *out, *gradients; /* gradients: write those of the first step into that file and stop */
     double tokens;
-    int length, batch, stop; /* stop: after this step, for now; 0: not */
+    int length, batch, stop; /* stop: the step after which a run is left to be taken up again; 0: none */
     uint32_t seed;
     float decay; /* of the block matrices */
     shape s;
