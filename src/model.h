@@ -116,7 +116,7 @@ typedef struct rp_block {
     const float *q_bias, *k_bias, *v_bias, *o_bias;
     rp_matrix q, k, v, o, gate, up, down;
     rp_low_rank *low_rank;          /* (RP_TARGETS), or NULL */
-    uint16_t base, time;            /* the block; of a variant the visit it is for, counted from 0 */
+    uint16_t base, time;            /* the block; of a variant the visit it is for, counted from 0; else no visit's */
     bool slides, rotates;           /* sees only config.window positions; has RoPE */
     uint32_t attn_ready, ffn_ready; /* how many places must be loaded for all of that half to be there */
 } rp_block;

@@ -124,7 +124,7 @@ static rp_status take_blocks(rp_model *m, rp_error *err) {
     if (!m->blocks)
         return err->status;
     for (uint32_t i = 0; i < m->config.blocks; i++)
-        m->blocks[i].base = (uint16_t)i;
+        m->blocks[i] = (rp_block){.base = (uint16_t)i, .time = UINT16_MAX};
     for (size_t i = 0; i < tensors; i++) {
         uint32_t k = m->config.blocks;
         if (!names_variant(rp_gguf_tensor_at(m->gguf, i)->name, &block, &time))

@@ -172,10 +172,11 @@ rp_status rp_draft_copy_ends(rp_draft *to, const rp_draft *from, rp_error *err) 
     return RP_OK;
 }
 
-/* One half of a visit as block `block` of the new draft. */
+/* One half of a visit into a block of the new draft. What the visit has of its own is that block's `time`-th visit's there, or takes the
+ * place of the block's when no other visit is to use it, RP_EVERY_VISIT. */
 static rp_status copy_half(rp_draft *to, const rp_draft *from, const rp_visit *v, const rp_block *half, bool ffn,
-                           uint32_t block, rp_error *err) {
-    const int32_t times[] = {RP_EVERY_VISIT, half->time}; /* the visit's own tensors take the place of the block's */
+                           uint32_t block, int32_t time, rp_error *err) {
+    const int32_t times[] = {RP_EVERY_VISIT, half->time};
     for (size_t k = 0; k < RP_COUNT(times); k++)
         for (size_t i = 0; i < from->count; i++) {
             rp_block_name n;
@@ -183,17 +184,20 @@ static rp_status copy_half(rp_draft *to, const rp_draft *from, const rp_visit *v
             if (!rp_block_name_read(from->tensors[i].name, &n) || n.block != half->base || n.time != times[k] ||
                 n.ffn != ffn || (n.kv && !v->writes))
                 continue;
-            rp_format(ours, sizeof ours, n.visits_only ? "blk.%u.r0.%s" : "blk.%u.%s", block, n.name);
+            if (k == 0 || (time == RP_EVERY_VISIT && !n.visits_only))
+                rp_format(ours, sizeof ours, "blk.%u.%s", block, n.name);
+            else
+                rp_format(ours, sizeof ours, "blk.%u.r%u.%s", block, (uint32_t)RP_MAX(time, 0), n.name);
             RP_TRY(rp_draft_copy(to, &from->tensors[i], ours, err));
         }
     return RP_OK;
 }
 
-static rp_status copy_visit(rp_draft *to, const rp_draft *from, const rp_model *m, const rp_visit *v, uint32_t block,
-                            rp_error *err) {
+static rp_status copy_visit(rp_draft *to, const rp_draft *from, const rp_model *m, const rp_visit *v,
+                            const uint32_t blocks[2], const int32_t times[2], rp_error *err) {
     if (v->slot >= 0)
-        RP_TRY(copy_half(to, from, v, &m->blocks[v->attn], false, block, err));
-    return copy_half(to, from, v, &m->blocks[v->ffn], true, block, err);
+        RP_TRY(copy_half(to, from, v, &m->blocks[v->attn], false, blocks[0], times[0], err));
+    return copy_half(to, from, v, &m->blocks[v->ffn], true, blocks[1], times[1], err);
 }
 
 /* The plain architecture with the same blocks. */
@@ -240,7 +244,8 @@ rp_status rp_draft_unroll(rp_draft *d, const rp_model *m, const char **keeps, rp
     for (uint32_t i = 0; status == RP_OK && i < p->visits; i++) {
         identity[i] = i;
         from[i] = m->blocks[p->visit[i].attn].base;
-        status = copy_visit(&made, d, m, &p->visit[i], i, err);
+        status =
+            copy_visit(&made, d, m, &p->visit[i], (uint32_t[]){i, i}, (int32_t[]){RP_EVERY_VISIT, RP_EVERY_VISIT}, err);
     }
     if (status == RP_OK)
         rp_draft_take(d, &made);
@@ -261,39 +266,6 @@ rp_status rp_draft_unroll(rp_draft *d, const rp_model *m, const char **keeps, rp
 
 /* ---- Self-merge ---------------------------------------------------------------------------------------- */
 
-/* Tensors of one half of a block, or of what `time` has of its own, under other numbers. Without kv those that make keys and values
- * stay away. */
-static rp_status copy_numbered(rp_draft *to, const rp_draft *from, const rp_block *half, int32_t time, bool ffn,
-                               bool kv, uint32_t block, uint32_t new_time, rp_error *err) {
-    for (size_t i = 0; i < from->count; i++) {
-        rp_block_name n;
-        char ours[RP_KEY_SIZE];
-        if (!rp_block_name_read(from->tensors[i].name, &n) || n.block != half->base || n.time != time || n.ffn != ffn ||
-            (n.kv && !kv))
-            continue;
-        if (time == RP_EVERY_VISIT)
-            rp_format(ours, sizeof ours, "blk.%u.%s", block, n.name);
-        else
-            rp_format(ours, sizeof ours, "blk.%u.r%u.%s", block, new_time, n.name);
-        RP_TRY(rp_draft_copy(to, &from->tensors[i], ours, err));
-    }
-    return RP_OK;
-}
-
-/* A visit's halves: their blocks, and what they have of their own, which is for the visit's place in the new program. */
-static rp_status copy_selected(rp_draft *to, const rp_draft *from, const rp_model *m, const rp_visit *v,
-                               const int32_t *number, uint32_t attn_time, uint32_t ffn_time, rp_error *err) {
-    const rp_block *attn = &m->blocks[v->attn], *ffn = &m->blocks[v->ffn];
-    uint32_t attn_block = (uint32_t)number[attn->base], ffn_block = (uint32_t)number[ffn->base];
-    if (v->slot >= 0)
-        RP_TRY(copy_numbered(to, from, attn, RP_EVERY_VISIT, false, v->writes, attn_block, 0, err));
-    if (v->slot >= 0 && v->attn >= m->config.blocks)
-        RP_TRY(copy_numbered(to, from, attn, attn->time, false, v->writes, attn_block, attn_time, err));
-    RP_TRY(copy_numbered(to, from, ffn, RP_EVERY_VISIT, true, false, ffn_block, 0, err));
-    return v->ffn < m->config.blocks ? RP_OK
-                                     : copy_numbered(to, from, ffn, ffn->time, true, false, ffn_block, ffn_time, err);
-}
-
 static rp_status select_tensors(rp_draft *d, const rp_model *m, const rp_program *p, const int32_t *number,
                                 rp_error *err) {
     uint16_t attn_times[RP_MAX_VISITS] = {0}, ffn_times[RP_MAX_VISITS] = {0};
@@ -301,8 +273,9 @@ static rp_status select_tensors(rp_draft *d, const rp_model *m, const rp_program
     rp_status status = rp_draft_copy_ends(&made, d, err);
     for (uint32_t i = 0; status == RP_OK && i < p->visits; i++) {
         const rp_visit *v = &p->visit[i];
-        status = copy_selected(&made, d, m, v, number, attn_times[m->blocks[v->attn].base]++,
-                               ffn_times[m->blocks[v->ffn].base]++, err);
+        uint16_t attn = m->blocks[v->attn].base, ffn = m->blocks[v->ffn].base;
+        status = copy_visit(&made, d, m, v, (uint32_t[]){(uint32_t)number[attn], (uint32_t)number[ffn]},
+                            (int32_t[]){attn_times[attn]++, ffn_times[ffn]++}, err);
     }
     if (status == RP_OK)
         rp_draft_take(d, &made);

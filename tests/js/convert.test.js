@@ -7,6 +7,7 @@ import { writeFamilies } from '../golden/families.js';
 import { json, run } from './lib/cli.js';
 import { tensorsOf } from './lib/dequantize.js';
 import { golden, made, sha256 } from './lib/golden.js';
+import { writeRandomModel } from './lib/random-model.js';
 
 const TARGETS = ['native', 'scalar', 'simd128'];
 const KV_TYPES = ['f32', 'f16', 'q8_0', 'q8_q4'];
@@ -100,5 +101,19 @@ for (const [name, reference] of Object.entries(references)) {
     assert.is(await hashes('native', file(`${name}-again`), reference.ids), await hashes('native', file(name), reference.ids));
   });
 }
+
+for (const time of [0, 1])
+  test(`norms of visit ${time} alone stay that visit's: unrolled, merged and shared again`, async () => {
+    const name = file(`norms-of-${time}`), ids = [1, 5, 9, 17], changed = file(`norms-of-${time}-changed`);
+    writeRandomModel(name, { name: 'norms', architecture: 'reprise-llama', seed: 'norms', blocks: 2, tied: true, type: 'F32', program: { layerMap: [0, 0, 1, 1] },
+      variants: [{ block: 0, time, norms: ['attn_norm.weight', 'ffn_norm.weight'] }] });
+    const want = await hashes('native', name, ids);
+    await convert('native', name, changed, '--unroll');
+    assert.is(await hashes('native', changed, ids), want);
+    await convert('native', changed, file('norms-again'), '--dedup');
+    assert.is(await hashes('native', file('norms-again'), ids), want);
+    await convert('native', name, changed, '--layers', '1,0x2,2-3');
+    assert.is(await hashes('native', changed, ids), await hashes('native', name, ids, ['--layers', '1,0x2,2-3']));
+  });
 
 test.run();
