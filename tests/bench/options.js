@@ -1,13 +1,17 @@
 // What options cost or bring, natively with one thread, as the README says it: perplexity with a KV cache in codes, and drafts on a text that repeats
 // itself and on one that does not. Usage: node tests/bench/options.js TEXT [SEEDS], TEXT being prose of 60 KB and more.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
 import { json } from '../js/lib/cli.js';
 import { median } from './table.js';
 
 const STORIES = 'models/stories.gguf', SMOLLM2 = 'build/models/smollm2.gguf', FOLDER = 'build/bench/options';
 const BYTES = 60_000, TOKENS = 200, LONG = 900_000;
 const [text, seeds = '3'] = process.argv.slice(2);
-if (!text) throw new Error('usage: make bench-options TEXT=prose.txt');
+if (!text) {
+  console.error('usage: make bench-options TEXT=prose.txt');
+  process.exit(2);
+}
 
 /** Its first bytes, up to a line's end. @param {string} name @param {number} bytes */
 function cut(name, bytes) {
