@@ -99,7 +99,7 @@ test('two models side by side, on one text', async () => {
   const model = { name: 'shared', architecture: 'reprise-llama', seed: 'inspect', blocks: 2, tied: true, program: { layerMap: [0, 0, 1, 1] } };
   const a = file('shared.gguf'), b = file('twin.gguf'), text = file('text.txt');
   writeRandomModel(a, model);
-  writeRandomModel(b, { ...unrolled(model), architecture: 'llama', program: undefined });
+  writeRandomModel(b, { ...unrolled(model), architecture: 'llama', program: undefined, trained: 128 }); // it must be measured at the other's context
   writeFileSync(text, 'the rest of the end\n--\nand the other end of the rest\n--\n');
   const args = ['inspect', '--compare', a, b, text, '--split', '--', '--repeat', '2', '--prompt', '20', '--generate', '4'];
   const [one, other] = await json('native', [...args, '--json']);
