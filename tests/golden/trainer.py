@@ -6,12 +6,17 @@ gradient's sum with made-up signs. Both have six significant digits."""
 import json
 import math
 import sys
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-HEAD, EPS, THETA, LENGTH = 32, 1e-5, 10000.0, 64
+sys.path.insert(0, str(Path(__file__).parent / "lib"))
+from reference import Llama  # noqa: E402
+
+HEAD, LENGTH = 32, 64
 SHAPE = dict(vocab=96, dim=96, heads=3, kv_heads=1, ffn=128)
+CONFIG = dict(hidden_size=SHAPE["dim"], num_attention_heads=SHAPE["heads"], rms_norm_eps=1e-5, rope_theta=10000.0, tie_word_embeddings=True)
 CASES = [dict(layer_map=[0, 1, 0]), dict(layer_map=[0, 1, 1, 2], loop_first=1, loop_last=1, loop_min=2, loop_max=2)]
 
 
@@ -30,36 +35,13 @@ def made(source, rows, columns):
 
 
 def sizes(blocks):
-    c = SHAPE
-    kv = c["kv_heads"] * HEAD
-    block = [(1, c["dim"]), (1, c["dim"]), (c["dim"], c["dim"]), (kv, c["dim"]), (kv, c["dim"]), (c["dim"], c["dim"]),
-             (c["ffn"], c["dim"]), (c["ffn"], c["dim"]), (c["dim"], c["ffn"])]
-    return [(c["vocab"], c["dim"]), (1, c["dim"])] + block * blocks
-
-
-def normed(x, w):
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS) * w
-
-
-def turned(x):
-    half = HEAD // 2
-    angle = torch.arange(x.shape[1]).double()[:, None] * THETA ** (-torch.arange(half).double() / half)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat((a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()), -1)
-
-
-def visit(x, w):
-    attn_norm, ffn_norm, q, k, v, o, gate, up, down = w
-    h = normed(x, attn_norm)
-    split = lambda m: (h @ m.T).view(len(h), -1, HEAD).transpose(0, 1)
-    queries, keys, values = turned(split(q)), turned(split(k)), split(v)
-    group = len(queries) // len(keys)
-    keys, values = keys.repeat_interleave(group, 0), values.repeat_interleave(group, 0)
-    scores = queries @ keys.transpose(1, 2) / math.sqrt(HEAD)
-    scores = scores.masked_fill(torch.ones(len(h), len(h)).triu(1).bool(), -math.inf)
-    x = x + (scores.softmax(-1) @ values).transpose(0, 1).reshape(len(h), -1) @ o.T
-    h = normed(x, ffn_norm)
-    return x + (F.silu(h @ gate.T) * (h @ up.T)) @ down.T
+    """Name, rows and columns of each parameter, in the trainer's order."""
+    dim, ffn, kv = SHAPE["dim"], SHAPE["ffn"], SHAPE["kv_heads"] * HEAD
+    block = [("input_layernorm", 1, dim), ("post_attention_layernorm", 1, dim), ("self_attn.q_proj", dim, dim),
+             ("self_attn.k_proj", kv, dim), ("self_attn.v_proj", kv, dim), ("self_attn.o_proj", dim, dim),
+             ("mlp.gate_proj", ffn, dim), ("mlp.up_proj", ffn, dim), ("mlp.down_proj", dim, ffn)]
+    of_blocks = [(f"layers.{i}.{name}", *size) for i in range(blocks) for name, *size in block]
+    return [("embed_tokens", SHAPE["vocab"], dim), ("norm", 1, dim)] + of_blocks
 
 
 def significant(value):
@@ -67,17 +49,18 @@ def significant(value):
 
 
 def result(case):
-    source, blocks = numbers(7), max(case["layer_map"]) + 1
-    weights = [made(source, *size).squeeze(0).requires_grad_() for size in sizes(blocks)]
+    source, shapes = numbers(7), sizes(max(case["layer_map"]) + 1)
+    weights = {f"model.{name}.weight": made(source, *size).squeeze(0).requires_grad_() for name, *size in shapes}
     story = [1] + [3 + int((next(source) + 0.5) * (SHAPE["vocab"] - 3)) for _ in range(LENGTH)]
-    x = weights[0][story[:-1]]
+    model = Llama(CONFIG, weights, story[:-1])
+    x = model.embed()
     for block in case["layer_map"]:
-        x = visit(x, weights[2 + 9 * block : 11 + 9 * block])
-    loss = F.cross_entropy(normed(x, weights[1]) @ weights[0].T, torch.tensor(story[1:]))
+        x = model.block(x, block)
+    loss = F.cross_entropy(model.head(model.norm(x)), torch.tensor(story[1:]))
     loss.backward()
     signs = numbers(11)
     tensors = []
-    for w, size in zip(weights, sizes(blocks)):
+    for w, (_, *size) in zip(weights.values(), shapes):
         along = sum(g if next(signs) > 0 else -g for g in w.grad.flatten().tolist())
         tensors.append([*size, significant(w.grad.norm().item()), significant(along)])
     return dict(options={**SHAPE, **case, "length": LENGTH}, story=story, loss=significant(loss.item()), tensors=tensors)
