@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { writeFamilies } from '../golden/families.js';
 import { json, run } from './lib/cli.js';
-import { tensorsOf } from './lib/dequantize.js';
+import { tensorsOf } from './lib/gguf-reader.js';
 import { golden, made, sha256 } from './lib/golden.js';
 import { writeRandomModel } from './lib/random-model.js';
 
