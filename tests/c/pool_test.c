@@ -117,12 +117,21 @@ TEST(unused_threads_take_nothing) {
     crew_close(&c);
 }
 
-static void dawdle(void *user, size_t first, size_t last, size_t thread) {
+typedef struct meeting {
+    atomic_uint seen; /* a bit a thread */
+    atomic_bool late;
+} meeting;
+
+/* Whoever takes a range keeps it until all three have one, however busy the machine is: ten seconds at the most. */
+static void meet(void *user, size_t first, size_t last, size_t thread) {
+    (void)first;
     (void)last;
-    atomic_uint *seen = user;
-    if (first) /* not the first range, which is the caller's more often than not */
-        crew_sleep(500);
-    atomic_fetch_or(seen, 1u << thread);
+    meeting *m = user;
+    atomic_fetch_or(&m->seen, 1u << thread);
+    for (int ms = 0; ms < 10000 && atomic_load(&m->seen) != 7 && !atomic_load(&m->late); ms++)
+        crew_sleep(1000);
+    if (atomic_load(&m->seen) != 7)
+        atomic_store(&m->late, true);
 }
 
 TEST(threads_that_sleep_are_woken) {
@@ -132,10 +141,10 @@ TEST(threads_that_sleep_are_woken) {
     crew_await(&c);
     rp_pool_use(c.pool, 3);
     for (int i = 0; i < 20; i++) {
-        atomic_uint seen = 0;
+        meeting m = {0};
         crew_sleep(2000);
-        rp_pool_run(c.pool, 40, 1, dawdle, &seen);
-        CHECK_INT(atomic_load(&seen), 7);
+        rp_pool_run(c.pool, 40, 1, meet, &m);
+        CHECK_INT(atomic_load(&m.seen), 7);
     }
     crew_close(&c);
 }
