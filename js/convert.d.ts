@@ -20,7 +20,7 @@ export interface ConvertOptions {
   /** Of all weight matrices. Default: as the input has them. Rows that do not fill a type's blocks get the next larger one, vectors stay
    * f32. */
   type?: ConvertType
-  /** Of the output projection and of the table that may be its; default: q6_k, or `type` where that is more. */
+  /** With `type`: of the output projection and of the table that may be its; default: q6_k, or `type` where that is more. */
   headType?: ConvertType
   /** Stores blocks whose bytes are equal once. */
   dedup?: boolean

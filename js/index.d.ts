@@ -4,15 +4,15 @@
  *     const model = await Model.load('stories.gguf')
  *     for await (const piece of model.session().stream('Once upon a time')) document.body.append(piece)
  *
- * The engine runs in one module worker a model; nothing here blocks the page. Everything that takes time takes an
- * `AbortSignal`, and rejects with the signal's reason when it fires. Bytes are bytes, times are milliseconds, and
+ * The engine runs in one module worker a model; nothing here blocks the page. Loading, planning, generating, `append`, `logits` and
+ * `embed` take an `AbortSignal`, and reject with the signal's reason when it fires. Bytes are bytes, times are milliseconds, and
  * everything that fails does so with one of the five errors below. */
 
 export const version: string
 
 // ---- Errors -----------------------------------------------------------------------------------------------------------
 
-/** The same words as in C (`src/reprise.h`); each is an anchor of `js/README.md`. */
+/** The same words as in C (`src/reprise.h`); `README.md` says when each is thrown. */
 export type ErrorCode = 'RP_ERR_ARGUMENT' | 'RP_ERR_FORMAT' | 'RP_ERR_UNSUPPORTED' | 'RP_ERR_MEMORY' | 'RP_ERR_IO'
 
 /** What the five have in common. */
@@ -54,7 +54,7 @@ export interface ProgramOptions {
   layers?: string
   /** One KV slot a block, which each loop overwrites: less memory, but the bits then depend on how a prompt is split. */
   kvReuse?: 'last-loop'
-  /** Of the exit rule, where the file has one: above 0 to 1, the last loop. */
+  /** Of the exit rule, where the file has one: above 0, at most 1; with 1 it is always the last loop that counts. */
   exitThreshold?: number
 }
 export interface ComputeOptions extends ProgramOptions {
@@ -72,7 +72,7 @@ export interface PlanOptions extends ProgramOptions {
   kvType?: 'f16' | 'f32' | 'q8_0' | 'q8_q4'
   /** Sessions that are open at once; default 1. A clone is a session. */
   sessions?: number
-  /** KV caches a session holds; default 1. */
+  /** KV caches that are counted for each session in the plan; default 1, which is what a session holds today. */
   sequences?: number
   /** LoRA adapters (llama.cpp's GGUF files) by names of your choice; calls say which of them are on. At most 8 in one call. */
   adapters?: Record<string, Source>
@@ -106,7 +106,7 @@ export interface LoadOptions extends PlanOptions {
   integrity?: string | string[]
   /** Keep the file in the origin's private file system; default true for anything with an address. */
   cache?: boolean
-  /** Asks once per step and never faster than some 20 times a second. */
+  /** Called at each change of phase and some 20 times a second at most in between. */
   onProgress?: (progress: LoadProgress) => void
   /** Things worth saying that stop nothing; also a `warning` event of the model. */
   onWarning?: (warning: Warning) => void
@@ -262,7 +262,7 @@ export interface CachedFile {
 // ---- Model --------------------------------------------------------------------------------------------------------------
 
 export class Model extends EventTarget {
-  /** Fetches only the header and answers what the file would take. */
+  /** Fetches the header alone, and adapters whole, and answers what the file would take. */
   static plan(source: Source, options?: PlanOptions): Promise<Plan>
   /** Resolves once header and tokenizer are there; weights go on arriving, and sessions compute with those that have. */
   static load(source: Source, options?: LoadOptions): Promise<Model>
@@ -313,7 +313,8 @@ export interface SessionOptions extends ComputeOptions {
   onContextFull?: 'stop' | 'shift'
 }
 
-/** The chain of `rp_sampler_options` (`src/reprise.h`). Zero is "off" for each. Defaults are the terminal program's:
+/** The chain of `rp_sampler_options` (`src/reprise.h`). Zero switches a filter or penalty off; of `penaltyLast`,
+ * `dryBase`, `dryAllowed`, `dryLast` and `mirostatEta` it is the default of C. Defaults are the terminal program's:
  * temperature 0.8, topK 40, topP 0.95, minP 0.05, the rest off. */
 export interface SamplingOptions {
   /** 0 is greedy. */
@@ -340,7 +341,7 @@ export interface SamplingOptions {
 
 export interface GenerateOptions extends SamplingOptions, ComputeOptions {
   signal?: AbortSignal
-  /** Default: until the context is full. */
+  /** Default: until the context is full; with `onContextFull: 'shift'` as many as fit into an empty one. */
   maxTokens?: number
   /** Texts that end the answer and are not part of it. */
   stop?: string | string[]
@@ -377,7 +378,7 @@ export interface Result {
   seed: number
   usage: { promptTokens: number; reusedTokens: number; completionTokens: number }
   timings: {
-    /** Waiting for earlier calls of the same model. */
+    /** Waiting for earlier calls of the same session. */
     queuedMs: number
     /** Until the logits of the prompt were there, and how much of that was waiting for weights. */
     prefillMs: number
@@ -420,7 +421,8 @@ export class Session extends EventTarget {
   append(input: Input, options?: ComputeOptions & { signal?: AbortSignal }): Promise<void>
   /** Token ids held. */
   ids(): Promise<Int32Array>
-  /** Forgets: keeps the first `messages` messages, or the first `tokens` positions. */
+  /** Forgets: keeps the first `messages` messages (of a conversation), or the first `tokens` positions (in a conversation no fewer than stood before
+   * its last answer). */
   rewind(to: { messages: number } | { tokens: number }): Promise<void>
   /** A second session that goes on from the same place. Counts as one of `sessions`. */
   clone(): Promise<Session>

@@ -6,7 +6,7 @@
  *     rp_model_open(&model, &(rp_model_options){0}, &err);
  *     while ((n = read(file, bytes, sizeof bytes)) > 0)        // header, then weights
  *         for (size_t at = 0, used; at < n; at += used)
-            rp_model_feed(model, bytes + at, n - at, &used, &err);
+ *             rp_model_feed(model, bytes + at, n - at, &used, &err);
  *     rp_model_finish(model, &err);
  *     rp_session_open(&session, model, &(rp_session_options){.context = 512}, &err);
  *     rp_session_feed(session, ids, id_count, &err);           // prefill
@@ -35,7 +35,7 @@ typedef enum rp_status {
     RP_ERR_FORMAT,      /* the file breaks the GGUF format or its model's rules */
     RP_ERR_UNSUPPORTED, /* the file is well formed and asks for what this engine does not do */
     RP_ERR_MEMORY,      /* an allocation failed; the message says how many bytes */
-    RP_ERR_IO,          /* a file could not be read or written (command line only) */
+    RP_ERR_IO,          /* bytes could not be read or written, by the caller or its `write` */
 } rp_status;
 
 typedef struct rp_error {
@@ -135,14 +135,14 @@ typedef struct rp_plan_options {
     rp_kv_type kv_type;
     uint32_t chunk;         /* positions a prefill step computes at once; 0: 64 */
     uint32_t sessions;      /* 0: one */
-    uint32_t sequences;     /* KV caches a session holds; 0: one */
+    uint32_t sequences;     /* KV caches to count for each session, which holds one today; 0: one */
     uint64_t adapter_bytes; /* files of adapters to be loaded beside the model */
     uint32_t adapter_rank;  /* the largest rank of their terms */
     uint32_t threads;       /* that share a forward pass; 0: one */
     rp_program_options program;
 } rp_plan_options;
 
-/* All in bytes. total is the sum of the four parts before it. */
+/* All in bytes. total is the sum of the five parts before it. */
 typedef struct rp_plan {
     uint64_t weights; /* as laid out for `isa`, padding included */
     uint64_t kv;      /* KV caches of all sessions */
@@ -296,8 +296,8 @@ typedef struct rp_adapter_use {
 rp_status rp_session_use_adapters(rp_session *session, const rp_adapter_use *uses, size_t count, rp_error *err);
 /* Forgets all positions from `length` on. The logits are gone until the next feed. */
 rp_status rp_session_rewind(rp_session *session, size_t length, rp_error *err);
-/* Copies the first `length` positions of another session of the same model, program and KV type; a session whose
- * rp_session_key differs is RP_ERR_ARGUMENT. */
+/* Copies the first `length` positions of another session of the same model, program, adapters and KV type; a session whose
+ * rp_session_key differs is RP_ERR_ARGUMENT, a context that is too small RP_CONTEXT_FULL. */
 rp_status rp_session_copy(rp_session *session, const rp_session *from, size_t length, rp_error *err);
 /* Saving and restoring: region `index` holds what the first `length` positions are to a part of one KV head, to be copied out, or
  * in; NULL beyond the last region or the context. Regions of sessions with equal keys can be exchanged. Any bytes may stand in
@@ -306,7 +306,7 @@ size_t rp_session_state_regions(const rp_session *session);
 void *rp_session_state_region(rp_session *session, size_t index, size_t length, size_t *bytes);
 /* Says that the regions' first `length` positions hold these ids. There are no logits yet. */
 rp_status rp_session_adopt(rp_session *session, const int32_t *ids, size_t length, rp_error *err);
-/* Names what a cached state depends on besides the ids: weights, program, KV type. 0 until all weights are there. */
+/* Names what a cached state depends on besides the ids: weights, program, adapters, KV type. 0 until all weights are there. */
 uint64_t rp_session_key(const rp_session *session);
 
 /* The same as one run of bytes, for a file (state.c says how they lie). Sampler and logits are not in it. */
@@ -339,7 +339,7 @@ typedef struct rp_speculator rp_speculator;
 enum { RP_GUESSES_MOST = 32 };
 
 typedef struct rp_speculator_options {
-    rp_session *drafter; /* NULL: prompt lookup. Needs the session's vocabulary; its ids are the speculator's affair */
+    rp_session *drafter; /* NULL: prompt lookup. Needs the session's vocabulary and as large a context; its ids are the speculator's affair */
     uint32_t guesses;    /* a pass, at most RP_GUESSES_MOST; 0: 3, which with the id that is due fill a tile */
     uint32_t match_most; /* prompt lookup: longest match that is looked for, from 2 on; 0: 8 */
 } rp_speculator_options;
@@ -373,7 +373,7 @@ typedef struct rp_logit_bias {
 } rp_logit_bias;
 
 /* The chain, in llama.cpp's default order: logit bias, penalties, DRY, top-k, typical, top-p, min-p, temperature,
- * then the draw. Zero always means "off", so that an all-zero struct is greedy. Mirostat 2 replaces everything
+ * then the draw. Zero means "off", or a default where one is named, so that an all-zero struct is greedy. Mirostat 2 replaces everything
  * between DRY and the draw but temperature. */
 typedef struct rp_sampler_options {
     float temperature;       /* 0: greedy */

@@ -11,7 +11,7 @@ import { partOf, sweepParts } from '../parts.js'
 
 const builds = ['scalar', 'simd128', 'relaxed']
 
-/** @param {string[]} args the build that `--isa X` or `--isa=X` asks for, else the best one; C refuses what it does not know */
+/** @param {string[]} args the build that `--isa X` or `--isa=X` asks for, else simd128, which every Node has; C refuses what it does not know */
 function pickBuild(args) {
   const at = args.findIndex((arg) => arg === '--isa' || arg.startsWith('--isa='))
   const asked = at < 0 ? '' : (args[at].split('=')[1] ?? args[at + 1])

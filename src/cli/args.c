@@ -70,7 +70,8 @@ static bool store(const command *c, const option *spec, const char *text, option
     void *place = (char *)o + spec->place;
     switch (spec->kind) {
     case KIND_FLAG: *(bool *)place = true; return true;
-    case KIND_TEXT: *(const char **)place = text; return true;
+    case KIND_TEXT:
+    case KIND_FILE: *(const char **)place = text; return true;
     case KIND_COUNT:
     case KIND_NUMBER: return store_number(c, spec, text, place);
     case KIND_SEED: return store_seed(c, spec, text, place);
@@ -134,7 +135,7 @@ void args_help(const command *c) {
     print(1, "usage: reprise %s %s [options]\n\n%s\n\noptions:\n", c->name, c->positionals, c->help);
     for (size_t g = 0; c->groups[g]; g++)
         for (const option *spec = c->groups[g]; spec->name; spec++) {
-            static const char *const takes[] = {"", " TEXT", " N", " X", " N", " ", " TEXT"};
+            static const char *const takes[] = {"", " TEXT", " N", " X", " N", " ", " TEXT", " FILE"};
             char name[64] = "";
             bool is_long = spec->kind == KIND_CHOICE && strlen(spec->choices) > 24; /* they get a line of their own */
             strncat(name, spec->name, 30);
@@ -153,5 +154,6 @@ void args_help_all(void) {
     for (size_t i = 0; i < command_count; i++)
         print(1, "  %-11s %-27s %s\n", commands[i].name, commands[i].positionals, commands[i].help);
     print(1, "\nreprise COMMAND --help lists a command's options.\n"
-             "Exit codes: 0 done, 1 something went wrong (one line on stderr says what), 2 wrong usage.\n");
+             "Exit codes: 0 done, 1 something went wrong (one line on stderr says what), 2 a command,\n"
+             "option or number of arguments that there is not, or a value out of its range.\n");
 }

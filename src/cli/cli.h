@@ -10,7 +10,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, MAX_TEXTS = 16, MAX_POSITIO
 
 /* ---- Arguments (args.c) -------------------------------------------------------------------------------- */
 
-typedef enum kind { KIND_FLAG, KIND_TEXT, KIND_COUNT, KIND_NUMBER, KIND_SEED, KIND_CHOICE, KIND_LIST } kind;
+typedef enum kind { KIND_FLAG, KIND_TEXT, KIND_COUNT, KIND_NUMBER, KIND_SEED, KIND_CHOICE, KIND_LIST, KIND_FILE } kind;
 
 /* What an option that may be given several times said. */
 typedef struct texts {

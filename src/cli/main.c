@@ -7,13 +7,13 @@
 
 static const option no_options[] = {{0}};
 static const option help_options[] = {
-    {"--isa", NULL, KIND_CHOICE, AT(isa), 0, 0, "scalar/simd128/relaxed", "kernels to use; the best one if not given"},
+    {"--isa", NULL, KIND_CHOICE, AT(isa), 0, 0, "scalar/simd128/relaxed", "kernels to use; if not given the best one, in WebAssembly simd128"},
     {"--help", "-h", KIND_FLAG, AT(help), 0, 0, NULL, "this text"},
     {0},
 };
 static const option prompt_options[] = {
     {"--prompt", "-p", KIND_TEXT, AT(prompt), 0, 0, NULL, "the prompt (-p for short)"},
-    {"--file", NULL, KIND_TEXT, AT(file), 0, 0, NULL, "read the prompt from a file; - is standard input"},
+    {"--file", NULL, KIND_FILE, AT(file), 0, 0, NULL, "read the prompt from a file; - is standard input"},
     {"--ids", NULL, KIND_TEXT, AT(ids), 0, 0, NULL, "the prompt as token ids: 1,15,27; nothing is put before them"},
     {"--special", NULL, KIND_FLAG, AT(special), 0, 0, NULL, "read text such as <|im_end|> as control tokens"},
     {0},
@@ -42,9 +42,10 @@ static const option adapter_options[] = {
     {0},
 };
 static const option steering_options[] = {
-    {"--expert", NULL, KIND_TEXT, AT(expert), 0, 0, NULL,
+    {"--expert", NULL, KIND_FILE, AT(expert), 0, 0, NULL,
      "steer by what this model says beyond the anti-expert: a model, an adapter, or base"},
-    {"--antiexpert", NULL, KIND_TEXT, AT(antiexpert), 0, 0, NULL, "the same before it was tuned"},
+    {"--antiexpert", NULL, KIND_FILE, AT(antiexpert), 0, 0, NULL,
+     "what the expert was tuned from: a model, an adapter, or base"},
     {"--alpha", NULL, KIND_NUMBER, AT(alpha), -100, 100, NULL, "logits = base + X (expert - antiexpert) (1)"},
     {0},
 };
@@ -55,8 +56,8 @@ static const option speculation_options[] = {
     {0},
 };
 static const option saving_options[] = {
-    {"--save-session", NULL, KIND_TEXT, AT(save), 0, 0, NULL, "write the session to a file at the end"},
-    {"--restore-session", NULL, KIND_TEXT, AT(restore), 0, 0, NULL,
+    {"--save-session", NULL, KIND_FILE, AT(save), 0, 0, NULL, "write the session to a file at the end"},
+    {"--restore-session", NULL, KIND_FILE, AT(restore), 0, 0, NULL,
      "begin with a saved one; the prompt goes on from there"},
     {0},
 };
@@ -87,7 +88,7 @@ static const option generate_options[] = {
     {0},
 };
 static const option tokenize_options[] = {
-    {"--file", NULL, KIND_TEXT, AT(file), 0, 0, NULL, "read the text from a file; - is standard input"},
+    {"--file", NULL, KIND_FILE, AT(file), 0, 0, NULL, "read the text from a file; - is standard input"},
     {"--special", NULL, KIND_FLAG, AT(special), 0, 0, NULL, "read text such as <|im_end|> as control tokens"},
     {0},
 };
@@ -113,13 +114,13 @@ static const option json_options[] = {
     {0},
 };
 static const option convert_options[] = {
-    {"--output", "-o", KIND_TEXT, AT(output), 0, 0, NULL, "the GGUF file to write (-o for short)"},
+    {"--output", "-o", KIND_FILE, AT(output), 0, 0, NULL, "the GGUF file to write (-o for short)"},
     {"--type", NULL, KIND_CHOICE, AT(type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_K/q6_K",
      "of matrices; if not given they stay as they are. Matrices whose rows do not fit get the next larger one"},
     {"--head-type", NULL, KIND_CHOICE, AT(head_type), 0, 0, "f32/f16/bf16/q8_0/q5_0/q4_0/q4_1/q4_K/q6_K",
-     "of the matrix that gives the logits (q6_K or q8_0 when --type has fewer bits); an embedding beside it gets "
-     "--type"},
-    {"--tokenizer", NULL, KIND_TEXT, AT(tokenizer), 0, 0, NULL,
+     "with --type: of the matrix that gives the logits (q6_K or q8_0 when --type has fewer bits); an embedding beside "
+     "it gets --type"},
+    {"--tokenizer", NULL, KIND_FILE, AT(tokenizer), 0, 0, NULL,
      "take the vocabulary from a tokenizer.json, tokenizer.model, tokenizer.bin or GGUF file"},
     {"--dedup", NULL, KIND_FLAG, AT(dedup), 0, 0, NULL, "store blocks with equal bytes once, with a map"},
     {"--unroll", NULL, KIND_FLAG, AT(unroll), 0, 0, NULL,
@@ -199,7 +200,7 @@ const command commands[] = {
      run_inspect,
      {.prompt_tokens = 256, .tokens = 64, .repeat = 5, .alpha = 1}},
     {"convert",
-     "IN",
+     "IN -o OUT.gguf",
      1,
      1,
      "Writes a GGUF file from a Hugging Face folder, a llama2.c checkpoint or a GGUF file.",
