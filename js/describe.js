@@ -13,7 +13,9 @@ function pull(stream) {
   const reader = stream.getReader()
   return {
     async pull() {
-      const { value, done } = await reader.read()
+      const { value, done } = await reader.read().catch((error) => {
+        throw new IOError(`the source cannot be read: ${error?.message ?? error}`)
+      })
       if (done) return null
       if (!ArrayBuffer.isView(value)) throw new ArgumentError('the stream gives something that is no Uint8Array')
       const whole = value.byteOffset === 0 && value.byteLength === value.buffer.byteLength
@@ -63,8 +65,10 @@ export async function describe(source, hub) {
   }
   if (source instanceof Blob) return describeBlob(source)
   if (source instanceof Request) {
-    const { method, credentials, mode, referrerPolicy, redirect, cache } = source
-    const request = { method, credentials, mode, referrerPolicy, redirect, cache, headers: [...source.headers] }
+    const { credentials, mode, referrerPolicy, redirect, cache } = source
+    if (source.method !== 'GET') throw new ArgumentError(`the request is ${source.method}, want GET`)
+    if (source.integrity) throw new ArgumentError('the request has an integrity: pass it as an option, in sha256')
+    const request = { credentials, mode, referrerPolicy, redirect, cache, headers: [...source.headers] }
     return { spec: { kind: 'url', url: source.url, request }, on: {} }
   }
   if (source instanceof Response) {

@@ -2,7 +2,7 @@
 // and an anti-expert, each the model itself, an adapter, or a model of its own in the same memory. Imported by loads that have any
 // of it.
 import { EngineSession } from './engine-session.js'
-import { ArgumentError, RepriseError } from './errors.js'
+import { ArgumentError, FormatError, RepriseError } from './errors.js'
 
 /** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./source.js').Source} Source */
@@ -32,6 +32,11 @@ async function* chain(first, rest) {
 function named(name, error) {
   if (error instanceof RepriseError) error.message = `${name}: ${error.message}`
   return error
+}
+
+/** Bytes that are not what they should be must not be found again in the cache. @param {Source | undefined} source @param {unknown} error */
+async function drop(source, error) {
+  if (error instanceof FormatError) await source?.discard()
 }
 
 export class Extras {
@@ -64,6 +69,7 @@ export class Extras {
         else await this.#readHead(helper, build)
       } catch (error) {
         await helper.rest?.return?.()
+        await drop(source, error)
         throw named(name, error)
       }
       if (!isRole && helper.adapter) this.#adapters.set(name.replace(/^adapter /, ''), helper.adapter)
@@ -99,6 +105,7 @@ export class Extras {
         yield piece
       }
     })(), build)
+    helper.source?.expect(head.info().fileBytes)
     Object.assign(helper, { head, first: kept, rest: iterator })
   }
 
@@ -123,6 +130,8 @@ export class Extras {
         await helper.source?.finish()
         base.ok(base.x.page_same_vocabulary(base.page, engine.page))
       } catch (error) {
+        await helper.rest?.return?.()
+        await drop(helper.source, error)
         throw named(helper.name, error)
       } finally {
         helper.first = []

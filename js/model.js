@@ -23,6 +23,7 @@ function forWorker({ context, kvType, sessions, sequences, spare, memoryLimit, i
 /** A model's source and what steers it, with what the worker may ask of them: of those beside the first by number.
  * @param {any} source @param {any} options @returns {Promise<{ spec: any, extras: any[], on: any }>} */
 async function describeAll(source, { hub, adapters = {}, expert, antiexpert, alpha }) {
+  if (!adapters || typeof adapters !== 'object') throw new ArgumentError(`adapters is ${adapters}, want names with sources`)
   if (!expert !== !antiexpert) throw new ArgumentError('expert and antiexpert go together; base is the model itself')
   if (alpha !== undefined && !expert) throw new ArgumentError('alpha needs an expert and antiexpert')
   const { spec, on } = await describe(source, hub)

@@ -16,8 +16,9 @@ import { Net } from './source/net.js'
 /** @typedef {UrlSpec | HubSpec | BlobSpec | PullSpec} SourceSpec */
 /** `cache` undefined: where there is one. `trusting`: without `integrity`, what the cached file was checked against
  * holds on. `pause`: milliseconds before a second attempt.
+ * `held`: the locks of a load's sources, so that a file that is named twice does not wait for itself.
  * @typedef {{ cache?: boolean, integrity?: string[], onWarning: (warning: Warning) => void, onWaiting: (waiting:
- * boolean) => void, trusting?: boolean, pause?: number }} SourceOptions */
+ * boolean) => void, trusting?: boolean, pause?: number, held?: Set<string> }} SourceOptions */
 
 /** Opens a source; fetches nothing yet but what a hub says of the file.
  * @param {SourceSpec} spec what the page sent
@@ -93,6 +94,10 @@ export class Source {
   }
   close() {
     this.#reading?.abort(new IOError(`${this.#check.name} was closed`))
+  }
+  /** After an error of what was read: keeps nothing of it. */
+  async discard() {
+    await this.#origin.discard()
   }
 
   /** All pieces, in order; each is valid until the next is asked for and must be left as it is. Leaving the loop stops

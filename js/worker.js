@@ -24,7 +24,7 @@ let closing = Promise.resolve()
 const openOne = (spec, options, task) =>
   openSource(spec.kind === 'pull' ? { ...spec, next: () => task.ask(`pull${spec.line ?? ''}`), cancel: () => task.tell(`leave${spec.line ?? ''}`) } : spec, {
     ...options,
-    integrity: options.integrity && [options.integrity].flat(),
+    integrity: options.integrity === undefined ? undefined : [options.integrity].flat(),
     onWarning: (warning) => task.tell('warning', warning),
     onWaiting: (isWaiting) => isWaiting && task.tell('progress', { phase: 'waiting', loaded: 0, total: 0, fromCache: 0 }),
   })
@@ -39,7 +39,10 @@ async function openExtras({ extras, options }, task) {
 
 /** A model's source, what will compute it, and what steers it. @param {any} params @param {Task} task
  * @returns {Promise<[import('./source.js').Source, import('./engine.js').Build, import('./loader.js').Extras]>} */
-const begin = (params, task) => Promise.all([openOne(params.spec, params.options, task), chooseBuild(params.options), openExtras(params, task)])
+function begin({ spec, extras, options }, task) {
+  const own = { ...options, held: new Set() }
+  return Promise.all([openOne(spec, own, task), chooseBuild(options), openExtras({ extras, options: own }, task)])
+}
 
 function loaded() {
   if (!model) throw new ArgumentError('the model has not been loaded')

@@ -64,7 +64,7 @@ export class RepriseElement extends Base {
   #join() {
     const worker = this.getAttribute('worker')
     this.#shared = SharedModel.join({
-      source: this.src, context: this.#number('context'), integrity: this.getAttribute('integrity') ?? undefined,
+      source: this.src, context: this.#number('context'), integrity: this.getAttribute('integrity') || undefined,
       workerUrl: worker === null ? undefined : new URL(worker, document.baseURI).href,
     }, this)
   }

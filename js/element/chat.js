@@ -79,8 +79,8 @@ export class RepriseChat extends RepriseElement {
   async send(text) {
     if (this.busy) throw new Error('an answer is being written')
     const running = this.running = new AbortController()
-    const before = this.messages
-    this.#messages.push({ role: 'user', content: text })
+    const before = this.messages, conversation = this.#messages
+    conversation.push({ role: 'user', content: text })
     const asked = this.#show('user', text), answered = this.#show('assistant', '')
     this.#send.textContent = 'Stop'
     this.emit('reprise-message', { message: { role: 'user', content: text } })
@@ -90,12 +90,13 @@ export class RepriseChat extends RepriseElement {
       const stream = session.stream(text, { ...this.options, signal: running.signal })
       const result = await this.#write(stream, answered, running.signal)
       const message = { role: 'assistant', content: answered.textContent ?? '' }
-      this.#messages.push(message)
+      conversation.push(message) // nobody's any more, if others were set meanwhile
       this.announcement.textContent = message.content
       this.emit('reprise-message', { message, result })
       return result
     } catch (error) {
-      this.#takeBack(text, asked, answered)
+      conversation.pop()
+      if (conversation === this.#messages) this.#takeBack(text, asked, answered)
       this.fail(error)
       throw error
     } finally {
@@ -123,7 +124,6 @@ export class RepriseChat extends RepriseElement {
   /** A question without an answer is not part of the conversation.
    * @param {string} text @param {HTMLElement[]} shown */
   #takeBack(text, ...shown) {
-    this.#messages.pop()
     for (const element of shown) element.remove()
     this.dropSession()
     if (!this.#input.value) this.#input.value = text

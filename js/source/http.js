@@ -235,7 +235,7 @@ export class Http {
     if (type === 'opaque') throw new IOError(`${url} cannot be read in mode no-cors`, { url, status: 400 })
     if (status === 416) {
       if (!ranged) throw new IOError(`${url} answers 416 to no range`, { url }) // Firefox's cache, after a wrong length
-      if (from < at || (total && total < at)) throw new Changed()
+      if (from < at || (total && total < at && total !== this.total)) throw new Changed()
       return undefined
     }
     if (!ok) throw new IOError(`${url} answers ${status}`, { url, status })

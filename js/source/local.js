@@ -21,6 +21,7 @@ export class Local {
     return (this.spec.kind === 'blob' ? this.spec.blob.size : this.spec.total) ?? 0
   }
   async forget() {}
+  async discard() {}
 
   /** What gives the bytes: a Blob's come as those of an answer would, since slices would each wait for another process. */
   #open() {

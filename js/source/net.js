@@ -68,9 +68,9 @@ export class Net {
 
   /** Finds the file's entry in the cache. */
   async open() {
-    const { url, request: { method = 'GET', cache: mode = '' } = {} } = this.spec
+    const { url, request: { cache: mode = '' } = {} } = this.spec
     const { cache } = this.options
-    if (cache === false || !/^https?:/.test(url) || method !== 'GET' || mode === 'no-store') return
+    if (cache === false || !/^https?:/.test(url) || mode === 'no-store') return
     const why = whyNoCache()
     // In Node there is none, which nobody misses who did not ask for it.
     if (why && (cache || !('process' in globalThis))) this.#uncached(why)
@@ -99,6 +99,12 @@ export class Net {
     this.options.onWarning({ kind: 'changed', message: `${url} is another file now than the one that was begun` })
   }
 
+  /** Keeps nothing of it: what was read is no such file. */
+  async discard() {
+    await this.kept
+    await this.#store?.drop()
+  }
+
   /** Takes the entry for what it is now. */
   async #recall() {
     const { integrity } = this.check
@@ -112,7 +118,16 @@ export class Net {
     await this.#recall()
     const store = this.#store
     if (!store || store.complete) return
-    this.#release = await lock(`reprise:${store.key}`, signal, this.options.onWaiting)
+    const { held, onWaiting } = this.options
+    const name = `reprise:${store.key}`
+    // Who reads it beside this one may wait for this one: it keeps the file, then, and this one does not.
+    if (held?.has(name)) return void (this.#store = undefined)
+    const release = await lock(name, signal, onWaiting)
+    held?.add(name)
+    this.#release = () => {
+      held?.delete(name)
+      release()
+    }
     signal.throwIfAborted()
     try {
       await store.refresh()
@@ -204,7 +219,7 @@ export class Net {
           at += piece.length
           if (check.end || at === end) break
         }
-        more = at === end
+        more = end > 0 && at === end
       }
       size = check.judge() ? check.end || at : -1
     } finally {

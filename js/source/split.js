@@ -142,6 +142,9 @@ export class SplitSource {
   close() {
     for (const part of this.parts) part.close()
   }
+  async discard() {
+    for (const part of this.parts) await part.discard()
+  }
   async finish() {
     for (const part of this.parts) await part.finish()
     this.verified = this.parts.every((part) => part.verified)

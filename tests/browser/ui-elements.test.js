@@ -88,6 +88,18 @@ each('what fails is said and told, and the text is in the field again', async (g
   assert.equal(found, ['RP_ERR_IO', 0, 'Hello', 'RP_ERR_IO']);
 });
 
+each('a conversation that is cleared while the model loads stays empty', async (given) => {
+  const page = await bare(given, '<reprise-chat src="../../../models/none.gguf"></reprise-chat>');
+  const found = await page.evaluate(async () => {
+    const element = document.querySelector('reprise-chat');
+    const sent = element.send('Hello').catch(() => {});
+    element.messages = [{ role: 'user', content: 'Another.' }];
+    await sent;
+    return [element.messages.map(({ content }) => content), element.shadowRoot.querySelectorAll('li').length, element.shadowRoot.querySelector('textarea').value];
+  });
+  assert.equal(found, [['Another.'], 1, '']);
+});
+
 each('two chats share one model and each its own conversation', async (given) => {
   if (!hasChatModel) return skip('no SmolLM2 here: make models');
   const tag = `<reprise-chat src="../../..${CHAT_MODEL}" context="256" max-tokens="12" temperature="0"></reprise-chat>`;

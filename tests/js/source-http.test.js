@@ -76,6 +76,13 @@ test('a server that cannot be reached is an error that says so', async () => {
   assert.match(error.message, /cannot fetch http:\/\/localhost:9\/none.gguf: /);
 });
 
+test('an answer without a byte is a file without a byte, asked for once', async () => {
+  server.put(PATH, '');
+  const { source } = await open();
+  assert.is((await drain(source)).length, 0);
+  assert.is(server.log.length, 1);
+});
+
 test('without ranges the beginning is skipped, and compared', async () => {
   server.on(PATH, { noRange: true }, { cut: 2_500_000, times: 1 });
   assert.ok((await load()).bytes.equals(FILE));

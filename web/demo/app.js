@@ -26,7 +26,7 @@ const writer = new Writer({ sampling: new Sampling(), sharing, figures, announce
 const story = new Story(writer)
 const chat = new Chat(writer)
 const modes = new Modes()
-const loader = new ModelLoader()
+const loader = new ModelLoader(() => writer.stop())
 const progress = new Progress(() => loader.cancel())
 const drops = new Drops()
 const picker = new Picker((entry, context) => loader.load(entry, context), () => convert())
