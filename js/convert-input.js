@@ -45,6 +45,7 @@ function named(item) {
 
 /** Without the folders that all of them lie in. @param {Named[]} files */
 function strip(files) {
+  if (!files.length) throw new ArgumentError('there are no files')
   const parts = files.map(({ path }) => path.split('/').filter((part) => part && part !== '.'))
   let common = 0
   while (parts.every((names) => names.length > common + 1 && names[common] === parts[0][common])) common++
@@ -59,7 +60,6 @@ async function listFiles(input) {
   if (input?.kind === 'directory') return strip(await readFolder(input, '', []))
   if (!input?.[Symbol.iterator]) throw new ArgumentError('a model to convert comes as a File, files, a folder, bytes, or in Node a path')
   const files = Array.from(input, named)
-  if (!files.length) throw new ArgumentError('there are no files')
   const isSingle = files.length === 1 && !/(^|[/])config\.json$/.test(files[0].path)
   return isSingle ? [{ name: '', blob: files[0].file }] : strip(files)
 }

@@ -339,7 +339,8 @@ typedef struct rp_speculator rp_speculator;
 enum { RP_GUESSES_MOST = 32 };
 
 typedef struct rp_speculator_options {
-    rp_session *drafter; /* NULL: prompt lookup. Needs the session's vocabulary and as large a context; its ids are the speculator's affair */
+    rp_session *
+        drafter; /* NULL: prompt lookup. Needs the session's vocabulary and as large a context; its ids are the speculator's affair */
     uint32_t guesses;    /* a pass, at most RP_GUESSES_MOST; 0: 3, which with the id that is due fill a tile */
     uint32_t match_most; /* prompt lookup: longest match that is looked for, from 2 on; 0: 8 */
 } rp_speculator_options;
@@ -350,7 +351,7 @@ typedef struct rp_speculator_figures {
 } rp_speculator_figures;
 
 /* Both sessions must outlive it, and be closed after it. The session must not reuse KV slots: there, splitting ids
- * over calls changes the bits. The caller owns *speculator. */
+ * over calls changes the bits. Nor must it be steered. The caller owns *speculator. */
 rp_status rp_speculator_open(rp_speculator **speculator, rp_session *session, const rp_speculator_options *options,
                              rp_error *err);
 void rp_speculator_close(rp_speculator *speculator);
@@ -361,7 +362,8 @@ void rp_speculator_close(rp_speculator *speculator);
 rp_status rp_speculator_next(rp_speculator *speculator, size_t most, void *user,
                              int32_t (*pick)(void *user, const float *logits), int32_t *id, rp_error *err);
 /* Takes back what was picked and has not come out: the session then holds all ids that came out but the last, and
- * has no logits. Before the session is used for anything else. */
+ * has no logits. Before the session is used for anything else. What `pick` remembers of it, such as a sampler's draws and history, is the
+ * caller's to take back. */
 rp_status rp_speculator_settle(rp_speculator *speculator, rp_error *err);
 void rp_speculator_get_figures(const rp_speculator *speculator, rp_speculator_figures *figures);
 

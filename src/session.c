@@ -123,9 +123,12 @@ static uint64_t lay_out(rp_session *s) {
     return used;
 }
 
+static size_t program_bytes(const rp_program *p) {
+    return offsetof(rp_program, visit) + p->visits * sizeof *p->visit;
+}
+
 static void set_hash(rp_session *s) {
-    size_t bytes = offsetof(rp_program, visit) + s->program.visits * sizeof *s->program.visit;
-    s->program_hash = rp_hash_bytes(RP_HASH_START, &s->program, bytes);
+    s->program_hash = rp_hash_bytes(RP_HASH_START, &s->program, program_bytes(&s->program));
     for (size_t i = 0; i < s->adapter_count; i++) {
         uint64_t adapter = rp_adapter_fingerprint(s->adapters[i].adapter);
         s->program_hash = rp_hash_bytes(s->program_hash, &adapter, sizeof adapter);
@@ -260,9 +263,10 @@ rp_status rp_session_use_adapters(rp_session *s, const rp_adapter_use *uses, siz
         rp_release(memory, s->low.memory, (size_t)s->low.bytes, 1);
         s->low = low;
     }
+    s->adapter_count = 0;
     for (size_t i = 0; i < count; i++)
-        s->adapters[i] = uses[i];
-    s->adapter_count = count;
+        if (uses[i].scale != 0.0f)
+            s->adapters[s->adapter_count++] = uses[i];
     plan_anew(s);
     return RP_OK;
 }
@@ -297,9 +301,19 @@ static size_t strips_of(const rp_session *s) {
     return rp_kv_strips(&used);
 }
 
+bool rp_session_computes_as(const rp_session *a, const rp_session *b) {
+    bool same = a->program_hash == b->program_hash && a->adapter_count == b->adapter_count &&
+                a->program.visits == b->program.visits &&
+                memcmp(&a->program, &b->program, program_bytes(&a->program)) == 0;
+    for (size_t i = 0; same && i < a->adapter_count; i++)
+        same = rp_adapter_fingerprint(a->adapters[i].adapter) == rp_adapter_fingerprint(b->adapters[i].adapter) &&
+               a->adapters[i].scale == b->adapters[i].scale;
+    return same;
+}
+
 static bool belong_together(const rp_session *a, const rp_session *b) {
     if (a->model == b->model)
-        return a->options.kv_type == b->options.kv_type && a->program_hash == b->program_hash;
+        return a->options.kv_type == b->options.kv_type && rp_session_computes_as(a, b);
     bool same_shape = a->kv.type == b->kv.type && a->kv.head_dim == b->kv.head_dim && a->kv.heads == b->kv.heads &&
                       a->program.slots == b->program.slots; /* hashes can be made to collide */
     uint64_t key = rp_session_key(a);

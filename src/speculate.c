@@ -29,11 +29,16 @@ static size_t room_for_ids(const rp_session *s) {
     return rp_session_context(s) + 1 + RP_GUESSES_MOST;
 }
 
+static rp_status check_program(const rp_session *s, rp_error *err) {
+    if (s->options.program.reuse_kv)
+        return rp_fail(err, RP_ERR_ARGUMENT, "speculation needs a KV slot for each visit, not reused ones");
+    return RP_OK;
+}
+
 static rp_status check_options(const rp_session *s, const rp_speculator_options *o, rp_error *err) {
     if (o->guesses > RP_GUESSES_MOST)
         return rp_fail(err, RP_ERR_ARGUMENT, "%u guesses, want at most %d", o->guesses, RP_GUESSES_MOST);
-    if (s->options.program.reuse_kv)
-        return rp_fail(err, RP_ERR_ARGUMENT, "speculation needs a KV slot for each visit, not reused ones");
+    RP_TRY(check_program(s, err));
     if (!o->drafter)
         return RP_OK;
     if (o->drafter == s)
@@ -154,6 +159,8 @@ static rp_status start(rp_speculator *sp, rp_error *err) {
     const float *logits = rp_session_logits(sp->session);
     if (!logits)
         return rp_fail(err, RP_ERR_ARGUMENT, "speculation starts after a prompt, and there are no logits");
+    if (sp->session->is_steered)
+        return rp_fail(err, RP_ERR_ARGUMENT, "the session is steered, which the next logits would not be");
     size_t length = rp_session_length(sp->session);
     memcpy(sp->ids, rp_session_ids(sp->session), length * sizeof *sp->ids);
     sp->base = length - 1;
@@ -165,6 +172,7 @@ rp_status rp_speculator_next(rp_speculator *sp, size_t most, void *user,
                              int32_t (*pick)(void *user, const float *logits), int32_t *id, rp_error *err) {
     sp->user = user;
     sp->pick = pick;
+    RP_TRY(check_program(sp->session, err));
     if (sp->count == 0)
         RP_TRY(start(sp, err));
     else if (sp->out == sp->count)
@@ -178,7 +186,9 @@ rp_status rp_speculator_settle(rp_speculator *sp, rp_error *err) {
     if (sp->count == 0)
         return RP_OK;
     sp->count = sp->out = 0;
-    return rp_session_rewind(sp->session, length, err);
+    RP_TRY(rp_session_rewind(sp->session, length, err));
+    sp->session->has_logits = false;
+    return RP_OK;
 }
 
 void rp_speculator_get_figures(const rp_speculator *sp, rp_speculator_figures *figures) {

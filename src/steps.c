@@ -100,7 +100,7 @@ rp_step rp_session_step(rp_session *s) {
 /* True when b can go through the weights with a, in a's scratch: both before the same visit of one position, or before its logits. */
 static bool alike(const rp_session *a, const rp_session *b) {
     if (a->model != b->model || a->pools || b->pools || a->kv.type != b->kv.type || a->kv.positions < b->kv.positions ||
-        a->program_hash != b->program_hash)
+        !rp_session_computes_as(a, b))
         return false;
     if (a->closing || b->closing)
         return a->closing == 1 && b->closing == 1;

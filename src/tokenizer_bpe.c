@@ -14,27 +14,32 @@ static size_t pair_slot(const rp_slots *slots, int32_t left, int32_t right) {
     return (size_t)(key >> 32) & (slots->count - 1);
 }
 
-/* The slot of a pair: it holds the merge's rank + 1, or 0. */
+/* The slot of a pair: it holds the merge's rank + 1, or 0. NULL: there is none within reach. */
 static uint32_t *find_pair(const rp_tokenizer *tokenizer, int32_t left, int32_t right) {
     const rp_slots *slots = &tokenizer->by_pair;
     size_t at = pair_slot(slots, left, right);
-    for (; slots->slots[at]; at = (at + 1) & (slots->count - 1)) {
+    for (int i = 0; i < RP_PROBES_MOST; i++, at = (at + 1) & (slots->count - 1)) {
+        if (!slots->slots[at])
+            return &slots->slots[at];
         const rp_merge *merge = &tokenizer->merges[slots->slots[at] - 1];
         if (merge->left == left && merge->right == right)
-            break;
+            return &slots->slots[at];
     }
-    return &slots->slots[at];
+    return NULL;
 }
 
+/* The same for an extra text and its number + 1. */
 static uint32_t *find_extra(const rp_tokenizer *tokenizer, rp_span text) {
     const rp_slots *slots = &tokenizer->by_extra;
     size_t at = (size_t)rp_hash_bytes(RP_HASH_START, text.data, text.size) & (slots->count - 1);
-    for (; slots->slots[at]; at = (at + 1) & (slots->count - 1)) {
+    for (int i = 0; i < RP_PROBES_MOST; i++, at = (at + 1) & (slots->count - 1)) {
+        if (!slots->slots[at])
+            return &slots->slots[at];
         rp_span other = tokenizer->extras[slots->slots[at] - 1];
         if (other.size == text.size && memcmp(other.data, text.data, text.size) == 0)
-            break;
+            return &slots->slots[at];
     }
-    return &slots->slots[at];
+    return NULL;
 }
 
 /* The id of a text in the vocabulary or among the extras. */
@@ -42,8 +47,8 @@ static int32_t find_text(const rp_tokenizer *tokenizer, rp_span text) {
     int32_t id = rp_token_find(tokenizer, text.data, text.size);
     if (id != RP_NO_ID || !tokenizer->extra_room)
         return id;
-    uint32_t slot = *find_extra(tokenizer, text);
-    return slot ? (int32_t)(tokenizer->vocab + slot - 1) : RP_NO_ID;
+    const uint32_t *slot = find_extra(tokenizer, text);
+    return slot && *slot ? (int32_t)(tokenizer->vocab + *slot - 1) : RP_NO_ID;
 }
 
 /* The two texts of a merge: before and behind the first space. False: it merges nothing. */
@@ -68,8 +73,12 @@ static rp_status load_extras(rp_tokenizer *tokenizer, const rp_gguf_value *strin
                 if (rp_token_find(tokenizer, sides[side].data, sides[side].size) != RP_NO_ID)
                     continue;
                 missing += pass == 0;
-                uint32_t *slot = pass ? find_extra(tokenizer, sides[side]) : NULL;
-                if (slot && !*slot) {
+                if (!pass)
+                    continue;
+                uint32_t *slot = find_extra(tokenizer, sides[side]);
+                if (!slot)
+                    return rp_slots_refuse("tokenizer.ggml.merges", err);
+                if (!*slot) {
                     tokenizer->extras[tokenizer->extra_count++] = sides[side];
                     *slot = (uint32_t)tokenizer->extra_count;
                 }
@@ -108,6 +117,10 @@ static rp_status index_merges(rp_tokenizer *tokenizer, const rp_gguf_value *stri
             continue;
         int32_t left_id = find_text(tokenizer, left), right_id = find_text(tokenizer, right);
         uint32_t *slot = find_pair(tokenizer, left_id, right_id);
+        if (!slot) {
+            rp_release(tokenizer->memory, joined, room, 1);
+            return rp_slots_refuse("tokenizer.ggml.merges", err);
+        }
         if (*slot) /* the first of equal merges counts */
             continue;
         if (text.size > room) {
@@ -148,11 +161,11 @@ rp_status rp_bpe_load(rp_tokenizer *tokenizer, const rp_gguf *gguf, rp_error *er
 static bool pair_by_rank(const rp_encoder *encoder, const rp_symbol *left, const rp_symbol *right, rp_pair *pair) {
     if (left->id == RP_NO_ID || right->id == RP_NO_ID)
         return false;
-    uint32_t slot = *find_pair(encoder->tokenizer, left->id, right->id);
-    if (!slot)
+    const uint32_t *slot = find_pair(encoder->tokenizer, left->id, right->id);
+    if (!slot || !*slot)
         return false;
-    pair->rank = slot - 1;
-    pair->id = encoder->tokenizer->merges[slot - 1].result;
+    pair->rank = *slot - 1;
+    pair->id = encoder->tokenizer->merges[*slot - 1].result;
     return true;
 }
 

@@ -22,6 +22,9 @@ enum {
     TOKEN_SPECIAL = TOKEN_UNKNOWN | TOKEN_CONTROL | TOKEN_USER,
 };
 
+/* Slots that are looked at for one text or pair. Chance needs some hundreds at most; a file whose author aims at one place is refused. */
+enum { RP_PROBES_MOST = 1024 };
+
 /* Open addressing over texts or pairs; a slot holds an index + 1, or 0. */
 typedef struct rp_slots {
     uint32_t *slots;
@@ -130,6 +133,7 @@ rp_status rp_vocab_decode(rp_tokenizer *tokenizer, rp_error *err);
 /* Memory that is counted in tokenizer->bytes. */
 void *rp_tokenizer_alloc(rp_tokenizer *tokenizer, size_t count, size_t size, const char *what, rp_error *err);
 rp_status rp_slots_open(rp_tokenizer *tokenizer, rp_slots *slots, size_t items, const char *what, rp_error *err);
+rp_status rp_slots_refuse(const char *what, rp_error *err);
 int32_t rp_token_find(const rp_tokenizer *tokenizer, const char *text, size_t size); /* RP_NO_ID: none */
 rp_status rp_gguf_strings(const rp_gguf *gguf, const char *key, rp_gguf_value *value, rp_error *err);
 

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of their different lengths together: so many are hashed at most for each byte of a text. */
+enum { LENGTHS_MOST = 1 << 16 };
+
 /* Tokens that a key or else a name tells: they count as control tokens. */
 static const struct {
     const char *key, *old_key;
@@ -239,10 +242,17 @@ static rp_special_length *find_length(rp_tokenizer *tokenizer, size_t length) {
 static rp_status make_lengths(rp_tokenizer *tokenizer, uint32_t *lengths, size_t count, rp_error *err) {
     qsort(lengths, count, sizeof(uint32_t), longer_first);
     size_t different = 0;
+    uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || lengths[i] != lengths[i - 1])
-            lengths[different++] = lengths[i];
+        if (i > 0 && lengths[i] == lengths[i - 1])
+            continue;
+        sum += lengths[i];
+        lengths[different++] = lengths[i];
     }
+    if (sum > LENGTHS_MOST)
+        return rp_fail(err, RP_ERR_UNSUPPORTED,
+                       "special tokens: their different lengths come to %llu bytes, want at most %d",
+                       (unsigned long long)sum, LENGTHS_MOST);
     tokenizer->specials = rp_tokenizer_alloc(tokenizer, different, sizeof(rp_special_length), "special tokens", err);
     if (!tokenizer->specials)
         return err->status;

@@ -24,23 +24,30 @@ rp_status rp_slots_open(rp_tokenizer *tokenizer, rp_slots *slots, size_t items, 
     return RP_OK;
 }
 
-/* The slot of a text: it holds the token's id + 1, or 0. */
+/* The slot of a text: it holds the token's id + 1, or 0. NULL: there is none within reach. */
 static uint32_t *find_slot(const rp_tokenizer *tokenizer, const char *text, size_t size) {
     const rp_slots *slots = &tokenizer->by_text;
     uint64_t hash = rp_hash_bytes(RP_HASH_START, text, size);
     size_t at = (size_t)(hash ^ hash >> 32) & (slots->count - 1);
-    for (; slots->slots[at]; at = (at + 1) & (slots->count - 1)) {
+    for (int i = 0; i < RP_PROBES_MOST; i++, at = (at + 1) & (slots->count - 1)) {
+        if (!slots->slots[at])
+            return &slots->slots[at];
         rp_span other = rp_token_text(tokenizer, (int32_t)(slots->slots[at] - 1));
         if (other.size == size && memcmp(other.data, text, size) == 0)
-            break;
+            return &slots->slots[at];
     }
-    return &slots->slots[at];
+    return NULL;
 }
 
 int32_t rp_token_find(const rp_tokenizer *tokenizer, const char *text, size_t size) {
     if (size > tokenizer->longest)
         return RP_NO_ID;
-    return (int32_t)*find_slot(tokenizer, text, size) - 1;
+    const uint32_t *slot = find_slot(tokenizer, text, size);
+    return slot ? (int32_t)*slot - 1 : RP_NO_ID;
+}
+
+rp_status rp_slots_refuse(const char *what, rp_error *err) {
+    return rp_fail(err, RP_ERR_UNSUPPORTED, "%s: made to fall into one place of a hash table", what);
 }
 
 /* An array of strings that must be there. */
@@ -90,6 +97,8 @@ static rp_status load_texts(rp_tokenizer *tokenizer, const rp_gguf *gguf, rp_err
         if (!text.size) /* has no text that could be found */
             continue;
         uint32_t *slot = find_slot(tokenizer, text.data, text.size);
+        if (!slot)
+            return rp_slots_refuse("tokenizer.ggml.tokens", err);
         if (*slot)
             return rp_fail(err, RP_ERR_FORMAT, "tokenizer.ggml.tokens: %u and %u are both \"%.*s\"", *slot - 1, id,
                            (int)RP_MIN(text.size, 64), text.data);

@@ -87,7 +87,9 @@ rp_status rp_weights_arrange(rp_weights *w, const rp_gguf *gguf, const char *who
         rp_place *p = &w->places[i];
         uint64_t rows_at_once = p->is_vector ? 1 : RP_MIN(p->rows, RP_ROWS);
         w->staging_bytes = RP_MAX(w->staging_bytes, rows_at_once * rp_row_file_bytes(p->type, p->columns));
+        const uint64_t shape[] = {p->type, p->rows, p->columns};
         w->fingerprint = rp_hash_bytes(w->fingerprint, p->tensor->name.data, p->tensor->name.size);
+        w->fingerprint = rp_hash_bytes(w->fingerprint, shape, sizeof shape);
         p->offset = w->bytes;
         *p->ready = (uint32_t)i + 1;                  /* in file order: the last one counts */
         w->bytes += rp_round_up(p->bytes, ALIGNMENT); /* below 2^41 a tensor: no overflow */

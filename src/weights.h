@@ -45,7 +45,7 @@ typedef struct rp_weights {
     uint64_t position;    /* bytes of the data section seen */
     size_t staged;        /* bytes in staging */
     uint64_t rows_done;   /* of the place being loaded */
-    uint64_t fingerprint; /* hash of the weights and their names, and of what its owner put in before */
+    uint64_t fingerprint; /* hash of the weights, their names, types and shapes, and of what its owner put in before */
 } rp_weights;
 
 /* Room for a place for each tensor of the file. The owner closes, whatever failed. */

@@ -121,10 +121,11 @@ static rp_status change_all(rp_draft *d, const rp_convert_options *o, rp_convert
         RP_TRY(change_program(d, o, CHANGE_UNROLL, result, err));
     if (o->dedup)
         RP_TRY(change_program(d, o, CHANGE_DEDUP, result, err));
+    if (o->unroll && result->found)
+        result->keeps = "layer_map";
     if (!o->keep_types)
         RP_TRY(rp_draft_set_types(d, o->type, o->head, err));
-    rp_draft_order(d);
-    return RP_OK;
+    return rp_draft_order(d, err);
 }
 
 static rp_status describe(const rp_draft *d, rp_converted *result, rp_error *err) {
@@ -136,7 +137,7 @@ static rp_status describe(const rp_draft *d, rp_converted *result, rp_error *err
     result->blocks = info.blocks;
     result->visits = info.visits;
     result->parameters = info.parameters_stored;
-    result->bytes = info.file_bytes;
+    result->bytes = rp_round_up(info.file_bytes, RP_DRAFT_ALIGNMENT);
     rp_model_close(model);
     return RP_OK;
 }

@@ -89,7 +89,7 @@ static rp_status hash_halves(search *s, rp_error *err) {
     return RP_OK;
 }
 
-/* Whether every tensor of one half that counts is in another, with the same bytes. K and V may be missing in `b`. */
+/* Whether every tensor of one half that counts is in another, with the same bytes. K and V may be missing in `b`, all of them. */
 static rp_status covers(search *s, uint32_t a, uint32_t b, bool ffn, bool *yes, rp_error *err) {
     const rp_draft *d = s->draft;
     *yes = true;
@@ -101,7 +101,7 @@ static rp_status covers(search *s, uint32_t a, uint32_t b, bool ffn, bool *yes, 
             continue;
         rp_format(theirs, sizeof theirs, "blk.%u.%s", b, n.name);
         const rp_draft_tensor *other = rp_draft_find(d, theirs);
-        if (!other && n.kv)
+        if (!other && n.kv && !s->halves[ffn][b].has_kv)
             continue;
         *yes = other != NULL;
         if (other)
@@ -110,16 +110,20 @@ static rp_status covers(search *s, uint32_t a, uint32_t b, bool ffn, bool *yes, 
     return RP_OK;
 }
 
-/* The first block whose half has the same weights. */
+/* The first block whose half has the same weights, and slides and rotates alike. */
 static rp_status find_same(search *s, bool ffn, uint32_t block, rp_error *err) {
     const half *own = &s->halves[ffn][block];
     s->same[ffn][block] = block;
     for (uint32_t k = 0; own->exists && k < block; k++) {
         const half *other = &s->halves[ffn][k];
         bool same = false;
-        if (s->same[ffn][k] != k || !other->exists || other->hash != own->hash || (own->has_kv && !other->has_kv))
+        const rp_block *a = &s->model->blocks[k], *b = &s->model->blocks[block];
+        if (s->same[ffn][k] != k || !other->exists || other->hash != own->hash || (own->has_kv && !other->has_kv) ||
+            (!ffn && (a->slides != b->slides || a->rotates != b->rotates)))
             continue;
         RP_TRY(covers(s, k, block, ffn, &same, err));
+        if (same && own->has_kv)
+            RP_TRY(covers(s, block, k, ffn, &same, err));
         if (!same)
             continue;
         s->same[ffn][block] = k;
@@ -237,11 +241,6 @@ rp_status rp_draft_dedup(rp_draft *d, const rp_model *m, uint32_t *found, rp_err
     for (uint32_t block = 0; status == RP_OK && block < m->config.blocks; block++)
         for (int ffn = 0; status == RP_OK && ffn < 2; ffn++) {
             status = find_same(s, ffn, block, err);
-            /* Blocks that slide or rotate otherwise are not the same. */
-            uint32_t same = s->same[ffn][block];
-            if (!ffn && (m->blocks[same].slides != m->blocks[block].slides ||
-                         m->blocks[same].rotates != m->blocks[block].rotates))
-                s->same[ffn][block] = block;
             *found += s->same[ffn][block] != block;
         }
     if (status == RP_OK && *found) {

@@ -51,6 +51,14 @@ rp_draft_tensor *rp_draft_find(const rp_draft *draft, const char *name) {
     return NULL;
 }
 
+void rp_draft_remove(rp_draft *draft, const char *prefix) {
+    size_t kept = 0;
+    for (size_t i = 0; i < draft->count; i++)
+        if (strncmp(draft->tensors[i].name, prefix, strlen(prefix)) != 0)
+            draft->tensors[kept++] = draft->tensors[i];
+    draft->count = kept;
+}
+
 float *rp_draft_values(rp_draft *draft, rp_draft_tensor *t, size_t count, rp_error *err) {
     size_t first = draft->computed_count;
     float *more = rp_grow(draft->memory, draft->computed, first, first + count, sizeof *more, "computed values", err);

@@ -7,7 +7,10 @@
 #include "files.h"
 #include "keys.h"
 
-enum { RP_TENSOR_NAME = 64 }; /* with its zero: llama.cpp's limit */
+enum {
+    RP_TENSOR_NAME = 64, /* with its zero: llama.cpp's limit */
+    RP_DRAFT_ALIGNMENT = 32,
+};
 
 typedef struct rp_draft_tensor {
     char name[RP_TENSOR_NAME];
@@ -46,6 +49,8 @@ void rp_draft_close(rp_draft *draft);
  * RP_ERR_FORMAT for a name of 0 or of 64 and more bytes. */
 rp_draft_tensor *rp_draft_add(rp_draft *draft, const char *name, rp_error *err);
 rp_draft_tensor *rp_draft_find(const rp_draft *draft, const char *name);
+/* Takes out the tensors whose names begin like that. */
+void rp_draft_remove(rp_draft *draft, const char *prefix);
 
 /* Makes a tensor a vector of `count` floats, which the caller writes; valid until the next call. NULL with `err` filled when memory
  * is out. */

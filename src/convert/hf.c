@@ -177,8 +177,14 @@ static rp_status add_llama3_factors(rp_hf *hf, const rp_json *scaling, float bas
     return RP_OK;
 }
 
+const rp_json *rp_hf_rope_parameters(const rp_hf *hf, const char *layers) {
+    const rp_json *all = rp_json_find(hf->config, "rope_parameters"), *own = rp_json_find(all, layers);
+    own = own && own->kind == RP_JSON_OBJECT ? own : all;
+    return own && own->kind == RP_JSON_OBJECT ? own : NULL;
+}
+
 static rp_status set_rope(rp_hf *hf, rp_error *err) {
-    const rp_json *c = hf->config, *parameters = rp_json_find(c, "rope_parameters"), *scaling;
+    const rp_json *c = hf->config, *parameters = rp_hf_rope_parameters(hf, "full_attention"), *scaling;
     const char *type = "default";
     float base = 10000, factor = 1;
     RP_TRY(rp_json_f32(c, name_or(hf->family->names.rope_base, "rope_theta"), &base, err));

@@ -52,10 +52,20 @@ typedef struct visit_list {
     size_t flag; /* offset of a bool in rp_visit */
 } visit_list;
 
-static rp_status set_rules(rp_draft *d, const rp_model *m, const char **keeps, rp_error *err) {
+/* Injection and the exit rule, where a visit of the program has them; else what they are computed with is not needed either. */
+static rp_status set_rules(rp_draft *d, const rp_model *m, const rp_program *p, const char **keeps, rp_error *err) {
     const rp_config *c = &m->config;
     char key[RP_KEY_SIZE];
-    if (c->injection) {
+    bool enters = false, exits = false;
+    for (uint32_t i = 0; i < p->visits; i++) {
+        enters |= p->visit[i].keeps;
+        exits |= p->visit[i].ends_loop;
+    }
+    if (!enters)
+        rp_draft_remove(d, "loop_inject.");
+    if (!exits)
+        rp_draft_remove(d, "exit_gate.");
+    if (enters) {
         const char *word = c->injection == RP_INJECT_ADD ? "add" : "concat";
         key_of(d, "loop.injection", key);
         RP_TRY(rp_keys_set_string(d->keys, key, word, strlen(word), err));
@@ -63,7 +73,7 @@ static rp_status set_rules(rp_draft *d, const rp_model *m, const char **keeps, r
         RP_TRY(rp_keys_set_bool(d->keys, key, c->zero_start, err));
         *keeps = "loop.injection";
     }
-    if (!c->exits)
+    if (!exits)
         return RP_OK;
     *keeps = "loop.exit";
     key_of(d, "loop.exit", key);
@@ -79,7 +89,7 @@ rp_status rp_draft_set_visits(rp_draft *d, const rp_model *m, const rp_program *
     int32_t slots[RP_MAX_VISITS];
     bool own_slots = true;
     char key[RP_KEY_SIZE];
-    RP_TRY(set_rules(d, m, keeps, err));
+    RP_TRY(set_rules(d, m, p, keeps, err));
     for (uint32_t i = 0; i < p->visits; i++) {
         slots[i] = p->visit[i].slot;
         own_slots &= slots[i] == (int32_t)i;
@@ -182,7 +192,7 @@ static rp_status copy_half(rp_draft *to, const rp_draft *from, const rp_visit *v
             rp_block_name n;
             char ours[RP_KEY_SIZE];
             if (!rp_block_name_read(from->tensors[i].name, &n) || n.block != half->base || n.time != times[k] ||
-                n.ffn != ffn || (n.kv && !v->writes))
+                n.ffn != ffn || (n.kv && !v->writes) || (!ffn && v->slot < 0 && strcmp(n.name, "step.bias") != 0))
                 continue;
             if (k == 0 || (time == RP_EVERY_VISIT && !n.visits_only))
                 rp_format(ours, sizeof ours, "blk.%u.%s", block, n.name);
@@ -195,8 +205,7 @@ static rp_status copy_half(rp_draft *to, const rp_draft *from, const rp_visit *v
 
 static rp_status copy_visit(rp_draft *to, const rp_draft *from, const rp_model *m, const rp_visit *v,
                             const uint32_t blocks[2], const int32_t times[2], rp_error *err) {
-    if (v->slot >= 0)
-        RP_TRY(copy_half(to, from, v, &m->blocks[v->attn], false, blocks[0], times[0], err));
+    RP_TRY(copy_half(to, from, v, &m->blocks[v->attn], false, blocks[0], times[0], err));
     return copy_half(to, from, v, &m->blocks[v->ffn], true, blocks[1], times[1], err);
 }
 

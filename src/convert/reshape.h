@@ -26,7 +26,7 @@ rp_status rp_draft_unroll(rp_draft *draft, const rp_model *model, const char **k
 rp_status rp_draft_select(rp_draft *draft, const rp_model *model, const char *layers, rp_error *err);
 
 /* Tensors in the order in which they are computed with. */
-void rp_draft_order(rp_draft *draft);
+rp_status rp_draft_order(rp_draft *draft, rp_error *err);
 
 /* The draft as a model of which only the header is there: whether this engine would take the file, and its program. The caller
  * closes *model. */

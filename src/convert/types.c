@@ -4,6 +4,7 @@
 #include "block_name.h"
 #include "quantize.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool ends_with(const char *name, const char *end) {
@@ -81,12 +82,27 @@ static uint32_t rank_of(const char *name) {
     return rp_block_name_read(name, &n) ? 3 + n.block : 2; /* 2: small ones, which some programs need early */
 }
 
-void rp_draft_order(rp_draft *d) {
-    for (size_t i = 1; i < d->count; i++) { /* nearly in order already; equal ones stay as they are */
-        rp_draft_tensor moving = d->tensors[i];
-        size_t k = i;
-        for (; k > 0 && rank_of(d->tensors[k - 1].name) > rank_of(moving.name); k--)
-            d->tensors[k] = d->tensors[k - 1];
-        d->tensors[k] = moving;
-    }
+typedef struct place {
+    uint32_t rank, at;
+} place;
+
+static int compare_places(const void *a, const void *b) {
+    const place *x = a, *y = b;
+    return x->rank != y->rank ? (x->rank > y->rank ? 1 : -1) : (x->at > y->at) - (x->at < y->at);
+}
+
+rp_status rp_draft_order(rp_draft *d, rp_error *err) {
+    place *places = rp_alloc(d->memory, d->count, sizeof *places, "order of tensors", err);
+    rp_draft_tensor *ordered = places ? rp_alloc(d->memory, d->count, sizeof *ordered, "order of tensors", err) : NULL;
+    for (size_t i = 0; ordered && i < d->count; i++)
+        places[i] = (place){rank_of(d->tensors[i].name), (uint32_t)i};
+    if (ordered && d->count)
+        qsort(places, d->count, sizeof *places, compare_places);
+    for (size_t i = 0; ordered && i < d->count; i++)
+        ordered[i] = d->tensors[places[i].at];
+    for (size_t i = 0; ordered && i < d->count; i++)
+        d->tensors[i] = ordered[i];
+    rp_release(d->memory, ordered, d->count, sizeof *ordered);
+    rp_release(d->memory, places, d->count, sizeof *places);
+    return ordered ? RP_OK : err->status;
 }

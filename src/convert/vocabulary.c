@@ -120,6 +120,9 @@ static rp_status use_json(rp_vocabulary *v, const rp_json *root, const rp_vocabu
     rp_vocabulary_read_template(v, root);
     if (!folder || !folder->tokenizer_config)
         guess_special(v);
+    /* Else the pre-tokenizer's name would decide, and Llama 3's puts a BOS. */
+    if (!pieces && v->add_bos == RP_UNSAID && v->special[RP_SPECIAL_BOS] >= 0 && rp_vocabulary_puts_nothing(root))
+        v->add_bos = RP_NO;
     return rp_vocabulary_write_special(v, pieces, err);
 }
 

@@ -87,6 +87,8 @@ rp_status rp_vocabulary_from_json(rp_vocabulary *v, const rp_json *root, const r
                                   bool *pieces, rp_error *err);
 /* What a tokenizer.json's template puts around a text, where nothing else said it. Special ids must be known. */
 void rp_vocabulary_read_template(rp_vocabulary *v, const rp_json *root);
+/* Whether a tokenizer.json puts nothing around a text. */
+bool rp_vocabulary_puts_nothing(const rp_json *root);
 
 /* ---- vocabulary_pre.c ---------------------------------------------------------------------------------- */
 

@@ -269,6 +269,11 @@ static int64_t template_token(const rp_vocabulary *v, const rp_json *item) {
     return id && id->kind == RP_JSON_STRING ? rp_vocabulary_find(v, rp_json_text_of(id)) : -1;
 }
 
+bool rp_vocabulary_puts_nothing(const rp_json *root) {
+    const rp_json *processor = rp_json_find(root, "post_processor");
+    return !processor || processor->kind == RP_JSON_NULL || rp_json_is(rp_json_find(processor, "type"), "ByteLevel");
+}
+
 void rp_vocabulary_read_template(rp_vocabulary *v, const rp_json *root) {
     const rp_json *items = find_template(root), *last = NULL;
     if (!items || items->kind != RP_JSON_ARRAY || !items->child)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 32, PIECE = 1 << 16, VERSION = 3 };
+enum { PIECE = 1 << 16, VERSION = 3 };
 #define LARGEST_HALF 65504.0f /* also the largest scale of a block */
 
 typedef struct output {
@@ -72,8 +72,8 @@ static void put_text(output *o, const char *text, size_t size) {
 }
 
 static void put_padding(output *o) {
-    static const uint8_t zeros[ALIGNMENT] = {0};
-    put(o, zeros, (size_t)(rp_round_up(o->at, ALIGNMENT) - o->at));
+    static const uint8_t zeros[RP_DRAFT_ALIGNMENT] = {0};
+    put(o, zeros, (size_t)(rp_round_up(o->at, RP_DRAFT_ALIGNMENT) - o->at));
 }
 
 /* ---- The header ---------------------------------------------------------------------------------------- */
@@ -115,7 +115,7 @@ static void put_header(output *o) {
             put_u64(o, t->rows);
         put_u32(o, rp_type_traits[t->type].ggml_type);
         put_u64(o, offset);
-        offset += rp_round_up(tensor_bytes(t), ALIGNMENT);
+        offset += rp_round_up(tensor_bytes(t), RP_DRAFT_ALIGNMENT);
     }
     if (draft->count)
         put_padding(o);
@@ -202,12 +202,13 @@ static rp_status check_draft(const rp_draft *draft, uint64_t *data_bytes, rp_err
     rp_gguf_value alignment;
     *data_bytes = 0;
     if (rp_keys_find(draft->keys, "general.alignment", &alignment))
-        return rp_fail(err, RP_ERR_ARGUMENT, "general.alignment is set, want none: files are aligned to %d", ALIGNMENT);
+        return rp_fail(err, RP_ERR_ARGUMENT, "general.alignment is set, want none: files are aligned to %d",
+                       RP_DRAFT_ALIGNMENT);
     for (size_t i = 0; i < draft->count; i++) {
         const rp_draft_tensor *t = &draft->tensors[i];
         RP_TRY(rp_rows_check(t, err));
-        if (!rp_add(*data_bytes, rp_round_up(tensor_bytes(t), ALIGNMENT), data_bytes) || *data_bytes > UINT64_C(1)
-                                                                                                           << 48)
+        if (!rp_add(*data_bytes, rp_round_up(tensor_bytes(t), RP_DRAFT_ALIGNMENT), data_bytes) ||
+            *data_bytes > UINT64_C(1) << 48)
             return rp_fail(err, RP_ERR_ARGUMENT, "%s: the tensors up to this one are more than any file holds",
                            t->name);
     }

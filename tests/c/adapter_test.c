@@ -156,7 +156,10 @@ TEST(on_off_and_scaled) {
         finish(session);
         CHECK_INT(rp_session_length(session), IDS);
         CHECK(hash_of(session) == hash_with(&f, uses, count, RP_KV_F16, 0, IDS));
-        CHECK((rp_session_key(session) == key) == (count == 0));
+        bool is_off = true;
+        for (size_t k = 0; k < count; k++)
+            is_off &= uses[k].scale == 0.0f;
+        CHECK((rp_session_key(session) == key) == is_off);
     }
     CHECK_INT(rp_session_use_adapters(session, NULL, 0, &f.err), RP_OK);
     finish(session);
@@ -396,6 +399,24 @@ TEST(names_tell_adapters_apart) {
     close_shape(&f);
 }
 
+TEST(an_adapter_at_scale_zero_is_none) {
+    fixture f;
+    REQUIRE(open_shape(&f, &plain));
+    rp_adapter *q = open_adapter(&f, &lora_q), *all = open_adapter(&f, &lora_all);
+    rp_session *session = open_session(&f, RP_KV_F16, 0);
+    uint64_t none = rp_session_key(session), one;
+    CHECK_INT(rp_session_use_adapters(session, &(rp_adapter_use){q, 1}, 1, &f.err), RP_OK);
+    one = rp_session_key(session);
+    CHECK_INT(rp_session_use_adapters(session, (rp_adapter_use[]){{all, 0}, {q, 1}, {all, -0.0f}}, 3, &f.err), RP_OK);
+    CHECK(rp_session_key(session) == one && one != none);
+    CHECK_INT(rp_session_use_adapters(session, &(rp_adapter_use){q, 0}, 1, &f.err), RP_OK);
+    CHECK(rp_session_key(session) == none);
+    rp_session_close(session);
+    rp_adapter_close(q);
+    rp_adapter_close(all);
+    close_shape(&f);
+}
+
 /* ---- Memory and errors --------------------------------------------------------------------------------- */
 
 TEST(plans_count_their_rank) {
@@ -557,7 +578,8 @@ TEST(wrong_uses_are_named) {
     close_shape(&f);
 }
 
-TEST_MAIN(splits_agree, on_off_and_scaled, merged_weights_give_the_same_numbers, terms_of_visits_are_as_an_adapters,
-          alpha_is_a_scale, programs_and_adapters_mix, together_go_those_with_the_same, names_tell_adapters_apart,
-          plans_count_their_rank, a_session_that_gets_no_memory_stays_as_it_is, pieces_of_any_size,
-          allocations_may_fail, wrong_files_are_named, wrong_uses_are_named)
+TEST_MAIN(splits_agree, an_adapter_at_scale_zero_is_none, on_off_and_scaled, merged_weights_give_the_same_numbers,
+          terms_of_visits_are_as_an_adapters, alpha_is_a_scale, programs_and_adapters_mix,
+          together_go_those_with_the_same, names_tell_adapters_apart, plans_count_their_rank,
+          a_session_that_gets_no_memory_stays_as_it_is, pieces_of_any_size, allocations_may_fail, wrong_files_are_named,
+          wrong_uses_are_named)

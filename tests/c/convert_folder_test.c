@@ -313,15 +313,15 @@ static void put_optional(const char *name, const char *text) {
 TEST(special_tokens) {
     static const folder_case cases[] = {
         /* Nothing said: by their names. */
-        {TOKENIZER(""), NULL, NULL, NULL, NULL, "3 4 - - - - - -"},
+        {TOKENIZER(""), NULL, NULL, NULL, NULL, "3 4 - - - - false -"},
         {TOKENIZER(""), "{}", NULL, NULL, NULL, "- - - - - - - -"},
         /* tokenizer_config.json before special_tokens_map.json before config.json before generation_config.json. */
         {TOKENIZER(""), "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"<|im_end|>\"}}", NULL, NULL, NULL,
-         "3 5 - - - - - -"},
+         "3 5 - - - - false -"},
         {TOKENIZER(""), "{\"eos_token\":\"<|im_end|>\"}", "{\"eos_token\":\"</s>\",\"unk_token\":\"ab\"}", NULL, NULL,
          "- 5 2 - - - - -"},
         {TOKENIZER(""), "{\"bos_token\":null}", NULL, NULL,
-         "{\"bos_token_id\":3,\"eos_token_id\":4,\"pad_token_id\":0}", "3 4 - 0 - - - -"},
+         "{\"bos_token_id\":3,\"eos_token_id\":4,\"pad_token_id\":0}", "3 4 - 0 - - false -"},
         {TOKENIZER(""), "{}", NULL, "{\"eos_token_id\":5,\"pad_token_id\":1}",
          "{\"eos_token_id\":4,\"pad_token_id\":-1}", "- 4 - 1 - - - -"},
         {TOKENIZER(""), "{\"eos_token\":\"nowhere\"}", NULL, NULL, "{\"eos_token_id\":99,\"bos_token_id\":\"3\"}",

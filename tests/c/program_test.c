@@ -520,6 +520,28 @@ TEST(keys_tell_programs_apart) {
     close_shape(&f);
 }
 
+/* As the author of an adapter can make them. */
+TEST(equal_hashes_make_no_equal_programs) {
+    fixture f;
+    size_t reused;
+    REQUIRE(open_shape(&f, &shape_rich));
+    rp_session *deep = open_session(&f, (options){.loops = 4}, RP_KV_F16, 0);
+    rp_session *flat = open_session(&f, (options){.loops = 1}, RP_KV_F16, 0);
+    REQUIRE(deep && flat);
+    flat->program_hash = deep->program_hash;
+    CHECK_INT(rp_session_feed(flat, ids, 3, &f.err), RP_OK);
+    CHECK_INT(rp_session_copy(deep, flat, 3, &f.err), RP_ERR_ARGUMENT);
+    rp_session *both[] = {deep, flat};
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_INT(rp_session_rewind(both[i], 0, &f.err), RP_OK);
+        CHECK_INT(rp_session_begin(both[i], ids, 1, &reused, &f.err), RP_OK);
+    }
+    CHECK_INT(rp_sessions_step(both, 2), 1);
+    rp_session_close(deep);
+    rp_session_close(flat);
+    close_shape(&f);
+}
+
 TEST(bad_options_are_named) {
     static const options wrong[] = {
         {.loops = 5},
@@ -569,4 +591,4 @@ TEST_MAIN(splits_agree, prompts_run_while_weights_arrive, together_is_as_alone, 
           copies_between_sessions_of_other_pasts, reused_slots_are_one_a_block, reused_slots_hold_the_last_visit,
           leaving_is_a_smaller_depth, embedding_is_of_where_positions_left, programs_are_shown,
           plans_are_what_sessions_take, room_for_other_programs_is_asked_for, keys_tell_programs_apart,
-          bad_options_are_named)
+          equal_hashes_make_no_equal_programs, bad_options_are_named)

@@ -195,5 +195,34 @@ TEST(what_cannot_be_speculated_is_named) {
     close_shape(&f);
 }
 
+/* Between two ids the session may become one that cannot be speculated on. */
+TEST(what_the_session_becomes_counts) {
+    fixture f;
+    rp_speculator *speculator = NULL;
+    int32_t id;
+    REQUIRE(open_shape(&f, &shape_deep));
+    rp_session *session = open_session(&f, (options){0}, RP_KV_F16, CONTEXT);
+    rp_sampler *sampler = NULL;
+    CHECK_INT(rp_sampler_open(&sampler, f.model, &ways[0], &f.err), RP_OK);
+    CHECK_INT(rp_speculator_open(&speculator, session, &(rp_speculator_options){0}, &f.err), RP_OK);
+    CHECK_INT(rp_session_feed(session, ids, PROMPT, &f.err), RP_OK);
+    CHECK_INT(rp_speculator_next(speculator, 1, sampler, pick, &id, &f.err), RP_OK);
+    CHECK_INT(rp_speculator_settle(speculator, &f.err), RP_OK);
+    CHECK_INT(rp_session_length(session), PROMPT);
+    CHECK(!rp_session_logits(session));
+    CHECK_INT(rp_speculator_next(speculator, 1, sampler, pick, &id, &f.err), RP_ERR_ARGUMENT);
+    CHECK_INT(rp_session_feed(session, &id, 1, &f.err), RP_OK);
+    CHECK_INT(rp_session_steer(session, NULL, NULL, 1, &f.err), RP_OK);
+    CHECK_INT(rp_speculator_next(speculator, 1, sampler, pick, &id, &f.err), RP_ERR_ARGUMENT);
+    CHECK_INT(rp_session_feed(session, &id, 1, &f.err), RP_OK);
+    CHECK_INT(rp_speculator_next(speculator, 1, sampler, pick, &id, &f.err), RP_OK);
+    CHECK_INT(rp_session_reprogram(session, &(options){.reuse_kv = true}, &f.err), RP_OK);
+    CHECK_INT(rp_speculator_next(speculator, 1, sampler, pick, &id, &f.err), RP_ERR_ARGUMENT);
+    rp_speculator_close(speculator);
+    rp_sampler_close(sampler);
+    rp_session_close(session);
+    close_shape(&f);
+}
+
 TEST_MAIN(ids_are_those_of_one_by_one, a_drafter_of_the_same_program_is_always_right, stops_anywhere,
-          what_cannot_be_speculated_is_named)
+          what_cannot_be_speculated_is_named, what_the_session_becomes_counts)

@@ -414,6 +414,61 @@ TEST(wrong_arrays) {
     }
 }
 
+/* `count` texts of letters that fall into one slot of a table of as many places. */
+static void put_colliding(const char *key, uint32_t count, size_t places, const char *behind) {
+    gguf_build_array(&file, key, STRING, count);
+    for (uint32_t n = 0, found = 0; found < count; n++) {
+        char text[16];
+        size_t size = 0;
+        for (uint32_t rest = n; size < 6; rest /= 26)
+            text[size++] = (char)('A' + rest % 26);
+        uint64_t hash = rp_hash_bytes(RP_HASH_START, text, size);
+        if (((hash ^ hash >> 32) & (places - 1)) && *behind == 0)
+            continue;
+        if ((hash & (places - 1)) && *behind)
+            continue;
+        snprintf(text + size, sizeof text - size, "%s", behind);
+        gguf_build_text(&file, text);
+        found++;
+    }
+}
+
+TEST(aimed_at_one_place) {
+    gguf_build_start(&file);
+    gguf_build_string(&file, "tokenizer.ggml.model", "llama");
+    put_colliding("tokenizer.ggml.tokens", 1100, 2048, "");
+    check_refused(RP_ERR_UNSUPPORTED, "tokenizer.ggml.tokens: made to fall");
+    put_bpe(NULL, 0, NULL);
+    file.keys--;
+    file.size -= strlen("tokenizer.ggml.merges") + 8 + 4 + 4 + 8;
+    put_colliding("tokenizer.ggml.merges", 1100, 4096, " b");
+    check_refused(RP_ERR_UNSUPPORTED, "tokenizer.ggml.merges: made to fall");
+}
+
+TEST(special_tokens_of_too_many_lengths) {
+    enum { MANY = 370 };
+    static uint32_t types[MANY];
+    for (int many = MANY - 10; many <= MANY; many += 10) { /* 64,980 and 68,635 bytes */
+        gguf_build_start(&file);
+        gguf_build_string(&file, "tokenizer.ggml.model", "llama");
+        gguf_build_array(&file, "tokenizer.ggml.tokens", STRING, (uint64_t)many);
+        for (int i = 0; i < many; i++) {
+            char text[MANY + 1];
+            memset(text, 'a', sizeof text);
+            text[i + 1] = 0;
+            gguf_build_text(&file, text);
+            types[i] = 4;
+        }
+        put_numbers("tokenizer.ggml.token_type", I32, (size_t)many, types);
+        if (many == MANY) {
+            check_refused(RP_ERR_UNSUPPORTED, "special tokens");
+        } else {
+            CHECK_INT(open_file(), RP_OK);
+            close_file();
+        }
+    }
+}
+
 TEST(odd_but_accepted) {
     static const uint32_t types[] = {2, 3, 77, UINT32_MAX};
     gguf_build_start(&file);
@@ -543,5 +598,5 @@ TEST(random_bytes) {
 TEST_MAIN(sentencepiece, sentencepiece_without_space, sentencepiece_bytes, byte_level, capacity_is_no_limit,
           ignored_merges, merges_through_texts_that_are_no_tokens, the_first_of_equal_merges_counts,
           control_and_user_defined_tokens_of_one_length, guards, words, stripped_white_space, pre_tokenizer_names,
-          wrong_metadata, wrong_arrays, odd_but_accepted, scores_that_are_no_numbers, end_names, memory_runs_out,
-          random_bytes)
+          wrong_metadata, wrong_arrays, aimed_at_one_place, special_tokens_of_too_many_lengths, odd_but_accepted,
+          scores_that_are_no_numbers, end_names, memory_runs_out, random_bytes)

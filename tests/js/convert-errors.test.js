@@ -57,6 +57,10 @@ const BAD_FOLDERS = [
   ['a scaled embedding', 'llama', set({ embedding_multiplier: 12 }), 'RP_ERR_UNSUPPORTED', /embedding_multiplier/],
   ['windows', 'ouro', set({ layer_types: ['full_attention', 'sliding_attention'] }), 'RP_ERR_UNSUPPORTED', /layer_types\[1\]/],
   ['parts that are not the whole', 'raven', set({ n_layers: 9 }), 'RP_ERR_FORMAT', /n_layers is 9, but 1, 2 and 1/],
+  ['a head that is tied where nothing is said', 'llama', (f) => config(f, (c) => { c.model_type = 'smollm3'; delete c.tie_word_embeddings; }), 'RP_ERR_FORMAT', /lm_head.*tied/],
+  ['RoPE in other layers', 'llama', set({ model_type: 'smollm3', no_rope_layer_interval: 3 }), 'RP_ERR_UNSUPPORTED', /no_rope_layer_interval is 3/],
+  ['a scaling of RoPE in some layers', 'gemma3', set({ rope_parameters: { full_attention: { rope_type: 'yarn' } } }), 'RP_ERR_UNSUPPORTED', /yarn/],
+  ['the same in sliding ones', 'gemma3', set({ rope_parameters: { sliding_attention: { rope_type: 'linear' } } }), 'RP_ERR_UNSUPPORTED', /sliding_attention.*linear/],
   ['a tied head that differs', 'llama', set({ tie_word_embeddings: true }), 'RP_ERR_FORMAT', /lm_head.*tied/],
 ];
 
@@ -69,6 +73,24 @@ for (const [what, family, change, codes, mention] of BAD_FOLDERS)
       assert.match(message, mention);
       assert.equal(readdirSync(out), [], 'nothing is left behind');
     }
+  });
+
+// Versions of transformers write these differently.
+for (const [what, family, change] of [
+  ['RoPE for each type of layer', 'gemma3', (c) => {
+    const { rope_theta, rope_local_base_freq } = c;
+    delete c.rope_theta;
+    delete c.rope_local_base_freq;
+    c.rope_parameters = { full_attention: { rope_type: 'default', rope_theta }, sliding_attention: { rope_type: 'default', rope_theta: rope_local_base_freq } };
+  }],
+  ['RoPE without parameters', 'llama', (c) => { c.rope_parameters = null; }],
+])
+  test(`the same file: ${what}`, async () => {
+    const folder = broken(family, (f) => config(f, change));
+    await json('native', ['convert', `${sources}/${family}`, '-o', `${out}/before.gguf`, '--json']);
+    await json('native', ['convert', folder, '-o', `${out}/after.gguf`, '--json']);
+    assert.is(sha256(readFileSync(`${out}/after.gguf`)), sha256(readFileSync(`${out}/before.gguf`)));
+    for (const name of readdirSync(out)) rmSync(`${out}/${name}`);
   });
 
 test('the input is never the output', async () => {

@@ -148,7 +148,8 @@ test('wrong values are named', async () => {
     [{ type: 4 }, /type is 4/], [{ layers: '7,8' }, /layers|visit/], [{ layers: '' }, /layers/], [{ dedup: 'yes' }, /dedup is yes/],
     [{ output: FOLDER }, /no ordinary file/], [{ output: STORIES }, /is one of the inputs/]];
   for (const [options, message] of wrong) await rejects(convert(STORIES, options), ArgumentError, message);
-  for (const input of [undefined, null, 7, [], [7], [{ path: 'x' }], {}]) await rejects(convert(input), ArgumentError);
+  for (const input of [undefined, null, 7, [], [7], [{ path: 'x' }], {}, { kind: 'directory', values: async function* () {} }])
+    await rejects(convert(input), ArgumentError);
   await rejects(convert(STORIES, { output: at('none', 'x.gguf') }), IOError, /cannot be written/);
   assert.ok(statSync(STORIES).size > 1e6);
 });

@@ -7,7 +7,8 @@ import { writeFamilies } from '../golden/families.js';
 import { json, run } from './lib/cli.js';
 import { tensorsOf } from './lib/gguf-reader.js';
 import { golden, made, sha256 } from './lib/golden.js';
-import { writeRandomModel } from './lib/random-model.js';
+import { writeGGUF } from './lib/gguf-writer.js';
+import { randomModel, writeRandomModel } from './lib/random-model.js';
 
 const TARGETS = ['native', 'scalar', 'simd128'];
 const KV_TYPES = ['f32', 'f16', 'q8_0', 'q8_q4'];
@@ -72,7 +73,7 @@ for (const [name, reference] of Object.entries(references)) {
 
   test(`${name}: a self-merge as a file gives the bits of one at run time`, async () => {
     const { visits } = await json('native', ['inspect', file(name), '--json']);
-    const merges = [`0-${visits - 1},${visits - 1}`, `0-${visits - 2}`, visits > 2 ? `0,1x2,2-${visits - 1}` : `0x3`];
+    const merges = [`0-${visits - 1},${visits - 1}`, `0-${visits - 2}`, visits > 2 ? `0,1x2,2-${visits - 1}` : `0x3`, '0', '0-1', '1,0', `0,${visits - 1}`];
     for (const from of [name, `${name}-unrolled`])
       for (const layers of merges) {
         const atRun = await run('native', ['logits', file(from), '--ids', reference.ids.join(','), '--each', '--layers', layers]);
@@ -101,6 +102,38 @@ for (const [name, reference] of Object.entries(references)) {
     assert.is(await hashes('native', file(`${name}-again`), reference.ids), await hashes('native', file(name), reference.ids));
   });
 }
+
+test('blocks that differ by a bias of V alone stay two', async () => {
+  const name = file('bias'), ids = [1, 5, 9, 17];
+  const { kv, tensors } = randomModel({ name: 'bias', architecture: 'reprise-qwen2', seed: 'bias', blocks: 2, tied: true, type: 'F32' });
+  const first = (part) => tensors.find((tensor) => tensor.name === `blk.0.${part}`);
+  const same = tensors.map((tensor) => (tensor.name.startsWith('blk.1.') ? { ...tensor, data: first(tensor.name.slice(6)).data } : tensor));
+  for (const lacks of ['blk.0.attn_v.bias', 'blk.1.attn_v.bias', 'none']) {
+    writeGGUF(name, { kv, tensors: same.filter((tensor) => tensor.name !== lacks) });
+    const { blocks } = await convert('native', name, file('bias-shared'), '--dedup');
+    assert.is(blocks, lacks === 'none' ? 1 : 2, lacks);
+    assert.is(await hashes('native', file('bias-shared'), ids), await hashes('native', name, ids), lacks);
+  }
+});
+
+test('a visit without attention keeps its step bias', async () => {
+  const name = file('step'), ids = [1, 5, 9, 17];
+  const model = { name: 'step', architecture: 'reprise-llama', seed: 'step', blocks: 2, tied: true, type: 'F32', program: { layerMap: [0, 1, 1, 0], kvMap: [0, 1, -1, -1] },
+    variants: [{ block: 1, time: 1, bias: true }, { block: 0, time: 1, bias: true }] };
+  writeRandomModel(name, model);
+  await convert('native', name, file('step-unrolled'), '--unroll');
+  assert.is(await hashes('native', file('step-unrolled'), ids), await hashes('native', name, ids));
+  await convert('native', name, file('step-merged'), '--layers', '0-3,2');
+  assert.is(await hashes('native', file('step-merged'), ids), await hashes('native', name, ids, ['--layers', '0-3,2']));
+});
+
+test('unrolled and shared again in one go, the file needs a map', async () => {
+  const name = file('both');
+  writeRandomModel(name, { name: 'both', architecture: 'reprise-llama', seed: 'both', blocks: 2, tied: true, type: 'F32', program: { layerMap: [0, 0, 1, 1] } });
+  const both = await convert('native', name, file('both-shared'), '--unroll', '--dedup');
+  assert.is(both.keeps, 'layer_map');
+  assert.is(both.visits, 4);
+});
 
 for (const time of [0, 1])
   test(`norms of visit ${time} alone stay that visit's: unrolled, merged and shared again`, async () => {
