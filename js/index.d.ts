@@ -92,7 +92,7 @@ export interface PlanOptions extends ProgramOptions {
   signal?: AbortSignal
   /** Base address of a hub that answers like the default one, for `hf:`. */
   hub?: string
-  /** Where the worker's file is, when it does not lie beside this one; `thread.js` is looked for beside it. */
+  /** Where the worker's file is, relative to the page, when it does not lie beside this one; `thread.js` is looked for beside it. */
   workerUrl?: string | URL
   /** The bytes of a WebAssembly build, when it does not lie beside the worker: for pages that are one file. */
   wasm?: ArrayBuffer

@@ -10,7 +10,7 @@ import { version } from './version.js'
  * own, a classic script: browsers start no module worker there.
  * @param {string | URL} [url] */
 function startWorker(url) {
-  const file = new URL(url ?? './worker.js', import.meta.url)
+  const file = url ? new URL(url, location.href) : new URL('./worker.js', import.meta.url)
   if (file.origin === location.origin || file.protocol === 'blob:') {
     if (!url) return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) // bundlers look for this line
     return new Worker(file, { type: file.protocol === 'blob:' ? 'classic' : 'module' })

@@ -7,7 +7,8 @@
 
 static const option no_options[] = {{0}};
 static const option help_options[] = {
-    {"--isa", NULL, KIND_CHOICE, AT(isa), 0, 0, "scalar/simd128/relaxed", "kernels to use; if not given the best one, in WebAssembly simd128"},
+    {"--isa", NULL, KIND_CHOICE, AT(isa), 0, 0, "scalar/simd128/relaxed",
+     "kernels to use; if not given the best one, in WebAssembly simd128"},
     {"--help", "-h", KIND_FLAG, AT(help), 0, 0, NULL, "this text"},
     {0},
 };
