@@ -423,9 +423,7 @@ static void put_colliding(const char *key, uint32_t count, size_t places, const 
         for (uint32_t rest = n; size < 6; rest /= 26)
             text[size++] = (char)('A' + rest % 26);
         uint64_t hash = rp_hash_bytes(RP_HASH_START, text, size);
-        if (((hash ^ hash >> 32) & (places - 1)) && *behind == 0)
-            continue;
-        if ((hash & (places - 1)) && *behind)
+        if ((*behind ? hash : hash ^ hash >> 32) & (places - 1))
             continue;
         snprintf(text + size, sizeof text - size, "%s", behind);
         gguf_build_text(&file, text);

@@ -4,7 +4,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { caches } from '../../js/caches.js';
 import { FormatError } from '../../js/errors.js';
-import { Extras } from '../../js/extras.js';
 import {
   CHUNK, digest, drain, FILE, fresh, load, onPageOf, open, OTHER, PATH, quiet, server, thrown, url, withBrowser, withoutBrowser,
 } from './lib/source-tools.js';
@@ -384,39 +383,6 @@ test('Request modes: no-store keeps nothing, reload fetches again', async () => 
     assert.is(source.downloaded, FILE.length);
   }
   assert.is((await whole()).source.downloaded, 0);
-});
-
-test('a file whose end was not noted is whole all the same', async () => {
-  await firstVisit();
-  const meta = browser.storage.file('meta'), text = new TextDecoder().decode(meta.bytes);
-  meta.bytes = new TextEncoder().encode(text.replace('"done":true', '"done":false'));
-  assert.is(meta.bytes.length, text.length + 1);
-  const { source, warnings } = await whole();
-  assert.is(source.downloaded, 0);
-  assert.equal(warnings.map(({ kind }) => kind), ['unverified']);
-});
-
-test('a file that is named twice in one load does not wait for itself', async () => {
-  const held = new Set(), one = await open({}, { held }), two = await open({}, { held });
-  let second;
-  const first = await drain(one.source, { each: async () => (second ??= await drain(two.source)) });
-  assert.ok(first.equals(FILE));
-  assert.ok(second.equals(FILE));
-  assert.equal([held.size, browser.locks.held, two.waiting], [0, 0, []]);
-  assert.is((await whole()).source.downloaded, 0);
-});
-
-test('what turns out to be no adapter is not found again', async () => {
-  server.put(PATH, '<!doctype html>');
-  const { source } = await open();
-  const ok = (code) => { if (code) throw new FormatError('no adapter') };
-  const x = { adapter_open: () => 1, adapter_feed: () => 0, adapter_finish: () => 1 };
-  const engine = { x, page: 0, address: (at) => at, borrow: (bytes, use) => use(0, bytes.length), ok };
-  const extras = new Extras([{ name: 'adapter one', source }], /** @type {any} */ ({}));
-  assert.is((await thrown(extras.read(/** @type {any} */ (engine), /** @type {any} */ ({}), new AbortController().signal))).message, 'adapter one: no adapter');
-  assert.equal(browser.storage.names, []);
-  server.put(PATH, FILE);
-  await whole();
 });
 
 test('an abort leaves no lock, no request and no write', async () => {
