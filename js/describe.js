@@ -14,7 +14,7 @@ function pull(stream) {
   return {
     async pull() {
       const { value, done } = await reader.read().catch((error) => {
-        throw new IOError(`the source cannot be read: ${error?.message ?? error}`)
+        throw new IOError(`cannot be read: ${error?.message ?? error}`)
       })
       if (done) return null
       if (!ArrayBuffer.isView(value)) throw new ArgumentError('the stream gives something that is no Uint8Array')
@@ -66,8 +66,7 @@ export async function describe(source, hub) {
   if (source instanceof Blob) return describeBlob(source)
   if (source instanceof Request) {
     const { credentials, mode, referrerPolicy, redirect, cache } = source
-    if (source.method !== 'GET') throw new ArgumentError(`the request is ${source.method}, want GET`)
-    if (source.integrity) throw new ArgumentError('the request has an integrity: pass it as an option, in sha256')
+    if (source.method !== 'GET' || source.integrity) throw new ArgumentError('a Request must be a GET without integrity')
     const request = { credentials, mode, referrerPolicy, redirect, cache, headers: [...source.headers] }
     return { spec: { kind: 'url', url: source.url, request }, on: {} }
   }

@@ -22,13 +22,12 @@ function forWorker({ context, kvType, sessions, sequences, spare, memoryLimit, i
 
 /** A model's source and what steers it, with what the worker may ask of them: of those beside the first by number.
  * @param {any} source @param {any} options @returns {Promise<{ spec: any, extras: any[], on: any }>} */
-async function describeAll(source, { hub, adapters = {}, expert, antiexpert, alpha }) {
-  if (!adapters || typeof adapters !== 'object') throw new ArgumentError(`adapters is ${adapters}, want names with sources`)
+async function describeAll(source, { hub, adapters, expert, antiexpert, alpha }) {
   if (!expert !== !antiexpert) throw new ArgumentError('expert and antiexpert go together; base is the model itself')
   if (alpha !== undefined && !expert) throw new ArgumentError('alpha needs an expert and antiexpert')
   const { spec, on } = await describe(source, hub)
   const extras = /** @type {any[]} */ ([])
-  const sources = Object.entries(adapters).map(([name, from]) => [`adapter ${name}`, from])
+  const sources = Object.entries(adapters ?? {}).map(([name, from]) => [`adapter ${name}`, from])
   for (const [name, from] of expert ? [...sources, ['expert', expert], ['antiexpert', antiexpert]] : sources) {
     const line = /** @type {number} */ (extras.length)
     const one = from === 'base' && !name.startsWith('adapter') ? undefined : await describe(from, hub)

@@ -59,7 +59,7 @@ export class WorkerSession {
   use(how) {
     const { engine, extras, how: whole } = this.model
     const next = nearer(nearer(whole, this.options.how ?? {}), how)
-    if (!next.adapters || typeof next.adapters !== 'object') throw new ArgumentError(`adapters is ${next.adapters}, want names with scales`)
+    next.adapters ??= {}
     if (Object.keys(next.adapters).length && !extras) throw new ArgumentError('no adapter was loaded: see adapters of Model.load')
     extras?.find(next.adapters)
     if (next.alpha !== undefined && !(extras?.isSteered && Math.abs(next.alpha) < 1e6))

@@ -100,13 +100,10 @@ static rp_status read_blocks(rp_model *m, rp_error *err) {
         return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map.attn has %u visits, want %u", c->arch, attn_count, visits);
     if (ffn_count && ffn_count != visits)
         return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map.ffn has %u visits, want %u", c->arch, ffn_count, visits);
-    bool needs_map = !count && (!attn_count || !ffn_count) && visits != c->blocks * c->loops;
+    bool needs_map = !count && (!attn_count || !ffn_count || c->loops > 1) && visits != c->blocks * c->loops;
     if (needs_map)
         return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map.%s has %u visits, want %u or a layer_map", c->arch,
                        attn_count ? "attn" : "ffn", visits, c->blocks * c->loops);
-    if (c->loops > 1 && visits != c->blocks * c->loops)
-        return rp_fail(err, RP_ERR_FORMAT, "%s.layer_map.attn has %u visits, num_loops %u wants %u", c->arch, visits,
-                       c->loops, c->blocks * c->loops);
     for (uint32_t i = 0; i < visits; i++) {
         int block = count ? map[i] : (int)(i % c->blocks);
         m->program.visit[i].attn = (uint16_t)(attn_count ? attn[i] : block);

@@ -302,13 +302,8 @@ static size_t strips_of(const rp_session *s) {
 }
 
 bool rp_session_computes_as(const rp_session *a, const rp_session *b) {
-    bool same = a->program_hash == b->program_hash && a->adapter_count == b->adapter_count &&
-                a->program.visits == b->program.visits &&
-                memcmp(&a->program, &b->program, program_bytes(&a->program)) == 0;
-    for (size_t i = 0; same && i < a->adapter_count; i++)
-        same = rp_adapter_fingerprint(a->adapters[i].adapter) == rp_adapter_fingerprint(b->adapters[i].adapter) &&
-               a->adapters[i].scale == b->adapters[i].scale;
-    return same;
+    return a->program_hash == b->program_hash && a->program.visits == b->program.visits &&
+           memcmp(&a->program, &b->program, program_bytes(&a->program)) == 0;
 }
 
 static bool belong_together(const rp_session *a, const rp_session *b) {

@@ -89,8 +89,8 @@ void rp_forward_prepare(rp_session *session);
 /* session.c: RP_ERR_ARGUMENT for an id outside the vocabulary, RP_CONTEXT_FULL when `count` do not fit after `length`. */
 rp_status rp_session_check(const rp_session *session, const int32_t *ids, size_t length, size_t count, rp_error *err);
 
-/* session.c: whether two sessions of one model compute the same: equal programs, and adapters of equal weights and scales. Hashes alone would
- * not do: an adapter's author could make them equal, and KV slots of one program are no slots of another. */
+/* session.c: whether two sessions of one model compute the same: the hashes of programs and adapters are equal, and so are the programs. An adapter's
+ * author could make the hashes equal alone, and KV slots of one program are no slots of another. */
 bool rp_session_computes_as(const rp_session *a, const rp_session *b);
 
 #endif

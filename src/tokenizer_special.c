@@ -251,7 +251,7 @@ static rp_status make_lengths(rp_tokenizer *tokenizer, uint32_t *lengths, size_t
     }
     if (sum > LENGTHS_MOST)
         return rp_fail(err, RP_ERR_UNSUPPORTED,
-                       "special tokens: their different lengths come to %llu bytes, want at most %d",
+                       "special tokens: different lengths of %llu bytes together, want at most %d",
                        (unsigned long long)sum, LENGTHS_MOST);
     tokenizer->specials = rp_tokenizer_alloc(tokenizer, different, sizeof(rp_special_length), "special tokens", err);
     if (!tokenizer->specials)

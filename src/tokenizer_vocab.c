@@ -47,7 +47,7 @@ int32_t rp_token_find(const rp_tokenizer *tokenizer, const char *text, size_t si
 }
 
 rp_status rp_slots_refuse(const char *what, rp_error *err) {
-    return rp_fail(err, RP_ERR_UNSUPPORTED, "%s: made to fall into one place of a hash table", what);
+    return rp_fail(err, RP_ERR_UNSUPPORTED, "%s: too many collide", what);
 }
 
 /* An array of strings that must be there. */

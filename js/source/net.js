@@ -120,14 +120,10 @@ export class Net {
     if (!store || store.complete) return
     const { held, onWaiting } = this.options
     const name = `reprise:${store.key}`
-    // Who reads it beside this one may wait for this one: it keeps the file, then, and this one does not.
+    // Who reads it in the same load may wait for this one: the first keeps the file, and no other.
     if (held?.has(name)) return void (this.#store = undefined)
-    const release = await lock(name, signal, onWaiting)
     held?.add(name)
-    this.#release = () => {
-      held?.delete(name)
-      release()
-    }
+    this.#release = await lock(name, signal, onWaiting)
     signal.throwIfAborted()
     try {
       await store.refresh()

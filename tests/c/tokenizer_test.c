@@ -435,12 +435,12 @@ TEST(aimed_at_one_place) {
     gguf_build_start(&file);
     gguf_build_string(&file, "tokenizer.ggml.model", "llama");
     put_colliding("tokenizer.ggml.tokens", 1100, 2048, "");
-    check_refused(RP_ERR_UNSUPPORTED, "tokenizer.ggml.tokens: made to fall");
+    check_refused(RP_ERR_UNSUPPORTED, "tokenizer.ggml.tokens: too many collide");
     put_bpe(NULL, 0, NULL);
     file.keys--;
     file.size -= strlen("tokenizer.ggml.merges") + 8 + 4 + 4 + 8;
     put_colliding("tokenizer.ggml.merges", 1100, 4096, " b");
-    check_refused(RP_ERR_UNSUPPORTED, "tokenizer.ggml.merges: made to fall");
+    check_refused(RP_ERR_UNSUPPORTED, "tokenizer.ggml.merges: too many collide");
 }
 
 TEST(special_tokens_of_too_many_lengths) {
