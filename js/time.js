@@ -1,19 +1,14 @@
 // Letting others have a turn, in a worker and in Node.
 
-const { port1, port2 } = new MessageChannel()
-/** @type {(() => void)[]} */
+/** Node takes a thousand messages of one port before it looks at others; it has setImmediate. */
+const channel = 'setImmediate' in globalThis ? undefined : new MessageChannel()
+/** @type {((value?: any) => void)[]} */
 const waiting = []
-port1.onmessage = () => waiting.shift()?.()
-// In Node an open port keeps the program alive; whoever waits here has work to do anyhow.
-;/** @type {any} */ (port1).unref?.()
+if (channel) channel.port1.onmessage = () => waiting.shift()?.()
 
-/** Resolves after messages that arrived by now were taken: a turn of the event loop, without a timer's least delay. */
-export function turn() {
-  return new Promise((resolve) => {
-    waiting.push(() => resolve(undefined))
-    port2.postMessage(0)
-  })
-}
+/** Resolves after messages that arrived by now were taken: a turn of the event loop, without a timer's least delay.
+ * @returns {Promise<any>} */
+export const turn = () => new Promise((resolve) => (channel ? channel.port2.postMessage(waiting.push(resolve)) : setImmediate(resolve)))
 
 /** A function to be awaited between pieces of work: takes a turn when `ms` have passed since the last one.
  * @param {number} ms */

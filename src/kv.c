@@ -123,7 +123,8 @@ void rp_kv_store_key(const rp_kv *kv, size_t slot, size_t head, size_t position,
     if (rp_kv_is_float(kv->type)) {
         size_t size = kv->type == RP_KV_F32 ? 4 : 2;
         for (size_t c = 0; c < kv->head_dim; c++)
-            store_float(kv->type, group + (c * RP_ROWS + r) * size, x[c]);
+            store_float(kv->type, group + (c * RP_ROWS + r) * size,
+                        x[c] == x[c] ? x[c] : 0.0f); /* a NaN's sign is the machine's */
         return;
     }
     for (size_t start = 0; start < kv->head_dim; start += RP_TILE) {

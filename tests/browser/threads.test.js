@@ -37,6 +37,7 @@ each('one seed gives one text, whatever computes it', async ({ browser, server, 
       assert.is(said.text, await expected(), `${isa} ${threads}`);
       assert.is(said.isa, isa);
       assert.ok(said.fits, 'more memory than the plan');
+      assert.is(said.warnings.includes('one-thread'), threads > 1 && (name === 'webkit' || isa === 'scalar'), `${isa} ${threads}`);
       assert.ok(said.threads >= 1 && said.threads <= (name === 'webkit' || isa === 'scalar' ? 1 : threads));
     }
 });

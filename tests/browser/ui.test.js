@@ -21,9 +21,18 @@ each('a story appears by itself, under a strict policy and without isolation', a
 
 each('a seed gives the same text again, what was stopped goes on', async ({ browser, server }) => {
   const page = await demo(browser, server), before = await story(page);
-  await page.click('#seed-form button');
-  await told(page);
-  assert.is(await story(page), before);
+  const seed = await page.evaluate(() => Number(/** @type {HTMLInputElement} */ (document.getElementById('story-seed')).value));
+  const tell = async (/** @type {number} */ number) => {
+    await page.evaluate((value) => {
+      document.getElementById('story-status').textContent = '';
+      document.getElementById('story-seed').value = String(value);
+    }, number);
+    await page.click('#seed-form button');
+    await told(page);
+    return story(page);
+  };
+  assert.is.not(await tell(seed ? seed - 1 : 1), before);
+  assert.is(await tell(seed), before);
   await page.click('#slow'); // so that it can be stopped
   await page.click('#story-tell');
   await page.until(() => document.querySelectorAll('.made span').length === 1);
@@ -94,8 +103,10 @@ each('a GGUF file that is chosen is planned and loaded', async ({ browser, serve
   assert.match(await page.until(() => document.querySelector('#plan dl')?.textContent), /4 blocks, 8 visits/);
   await page.click('#picker-load');
   await page.until(() => document.getElementById('model-name').textContent === 'stories.gguf');
+  await page.evaluate(() => { document.getElementById('story-status').textContent = ''; });
   await page.click('#story-tell');
   await told(page);
+  assert.ok((await story(page)).length > 20);
   quiet(page);
 }, { only: ['chromium', 'firefox'] });
 

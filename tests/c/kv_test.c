@@ -101,6 +101,27 @@ TEST(values_are_finite) {
         }
 }
 
+/* Which sign a NaN that is computed has is the machine's affair. */
+TEST(signs_of_nan_are_not_stored) {
+    for (int type = RP_KV_F16; type <= RP_KV_Q8_Q4; type++) {
+        rp_kv kv[] = {make_kv((rp_kv_type)type), make_kv((rp_kv_type)type)};
+        float x[HEAD_DIM];
+        size_t bytes;
+        for (int sign = 0; sign < 2; sign++) {
+            for (size_t c = 0; c < HEAD_DIM; c++)
+                x[c] = c % 3 ? __builtin_copysignf(__builtin_nanf(""), sign ? -1.0f : 1.0f) : 1.5f;
+            rp_kv_store_key(&kv[sign], 0, 0, 0, x);
+            rp_kv_store_value(&kv[sign], 0, 0, 0, x);
+        }
+        for (size_t i = 0; i < rp_kv_strips(&kv[0]); i++) {
+            const uint8_t *plus = rp_kv_strip(&kv[0], i, 1, &bytes), *minus = rp_kv_strip(&kv[1], i, 1, &bytes);
+            CHECK(memcmp(plus, minus, bytes) == 0);
+        }
+        free(kv[0].bytes);
+        free(kv[1].bytes);
+    }
+}
+
 /* As after a rewind. */
 TEST(what_is_stored_again_replaces) {
     for (int type = RP_KV_F16; type <= RP_KV_Q8_Q4; type++) {
@@ -164,4 +185,4 @@ TEST(strips_hold_all_of_it) {
 }
 
 TEST_MAIN(what_is_stored_is_where_kernels_look, what_is_stored_again_replaces, values_in_4_bits, bytes_of_a_position,
-          values_are_finite, strips_hold_all_of_it)
+          values_are_finite, signs_of_nan_are_not_stored, strips_hold_all_of_it)

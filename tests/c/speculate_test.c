@@ -99,7 +99,7 @@ TEST(ids_are_those_of_one_by_one) {
         for (size_t w = 0; w < RP_COUNT(ways); w++)
             for (size_t d = 0; d < RP_COUNT(draftings); d++) {
                 rp_speculator_figures figures;
-                compare(&f, (rp_kv_type)((w + d) % 3), &ways[w], &draftings[d], &figures);
+                compare(&f, (rp_kv_type)((w + d) % (RP_KV_Q8_Q4 + 1)), &ways[w], &draftings[d], &figures);
                 accepted += figures.accepted;
                 drafted += figures.drafted;
             }

@@ -49,7 +49,7 @@ static void save(fixture *f, rp_session *session) {
 }
 
 TEST(what_is_restored_goes_on) {
-    for (int kv = 0; kv < 3; kv++)
+    for (int kv = 0; kv <= RP_KV_Q8_Q4; kv++)
         for (size_t length = 0; length <= CONTEXT - 5; length += 7) {
             fixture f;
             REQUIRE(open_shape(&f, &shape_rich));

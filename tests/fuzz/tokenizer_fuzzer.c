@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     if (rp_gguf_feed(gguf, file.bytes, file.size, &used, &done, &err) == RP_OK &&
         rp_tokenizer_open(&tokenizer, gguf, &memory, &err) == RP_OK)
-        use(tokenizer, text, size, choice >> 2 & 3);
+        use(tokenizer, text, size, choice >> 2 & 15);
     rp_tokenizer_close(tokenizer);
     rp_gguf_close(gguf);
     if (memory.bytes_now)

@@ -62,7 +62,7 @@ test('an empty prompt and one longer than the context end by themselves', async 
   for (const target of TARGETS) {
     const options = ['-n', '4', '--temperature', '0', '--context', '16'];
     const empty = await run(target, ['generate', good, '-p', '', ...options]);
-    assert.ok([0, 1].includes(empty.code), empty.stderr);
+    assert.is(empty.code, 0, empty.stderr); // BOS is a prompt
     const { code, stderr } = await run(target, ['generate', good, '-p', 'a b c '.repeat(50), ...options]);
     assert.is(code, 1);
     assert.match(stderr, /^reprise: RP_[A-Z_]+: [^\n]*context[^\n]*\n$/i);
@@ -72,7 +72,7 @@ test('an empty prompt and one longer than the context end by themselves', async 
 test('a context that is full ends the run', async () => {
   const { ids, finish_reason } = await json('asan', ['generate', good, '-p', 'a', '-n', '100', '--temperature', '0', '--context', '16', '--json']);
   assert.ok(ids.length <= 16, `${ids.length} ids`);
-  assert.ok(['length', 'context', 'stop'].includes(finish_reason), finish_reason);
+  assert.ok(['context', 'stop'].includes(finish_reason), finish_reason);
 });
 
 test('text that is no UTF-8 is read', async () => {

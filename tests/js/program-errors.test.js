@@ -93,7 +93,7 @@ const BROKEN = [
   ['a step bias of another size', { layerMap: STACK },
     { variants: [{ block: 0, time: 0, bias: true }], ...reshape('blk.0.r0.step.bias', [32]) }, /step\.bias/],
   ['a quantized step bias', { layerMap: STACK },
-    change('blk.0.attn_norm.weight', ({ data }) => ({ type: 'Q8_0', data: data.subarray(0, 68) })), /attn_norm/],
+    { variants: [{ block: 0, time: 0, bias: true }], ...change('blk.0.r0.step.bias', ({ data }) => ({ type: 'Q8_0', data: data.subarray(0, 68) })) }, /step\.bias/],
   ['the first of a low-rank pair alone', { layerMap: STACK },
     { ...lora({ attn_q: 4 }), omit: ['blk.0.r1.attn_q.weight.lora_b'] }, /lora_b/],
   ['the second of a low-rank pair alone', { layerMap: STACK },

@@ -2,7 +2,7 @@
 // Each gives the bits of a file that says the same of itself.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { json, run } from './lib/cli.js';
+import { json, output, run } from './lib/cli.js';
 import { made } from './lib/golden.js';
 import { failure } from './lib/logits.js';
 import { randomIds, writeRandomModel } from './lib/random-model.js';
@@ -38,7 +38,7 @@ test('every command that computes takes them', async () => {
   const greedy = ['--ids', ids, '-n', '12', '--temperature', '0', '--json'];
   const { ids: want } = await json('native', ['generate', file('three'), ...greedy]);
   assert.equal((await json('native', ['generate', file('two'), ...greedy, '--depth', '3'])).ids, want);
-  const score = async (name, extra) => (await run('native', ['perplexity', file(name), 'README.md', '--window', '64', ...extra])).text;
+  const score = (name, extra) => output('native', ['perplexity', file(name), 'README.md', '--window', '64', ...extra]);
   assert.is(await score('two', ['--depth', '3']), await score('three', []));
   const bench = ['--prompt', '4', '--generate', '2', '--repeat', '1', '--json'];
   const peak = async (extra) => (await json('native', ['bench', file('two'), ...bench, ...extra])).peak_bytes;

@@ -12,7 +12,7 @@ import { VOCABULARY_SIZE } from './lib/random-vocabulary.js';
 import { referenceLogits } from './lib/reference-model.js';
 
 const TARGETS = ['native', 'scalar', 'simd128'];
-const KV_TYPES = ['f32', 'f16', 'q8_0'];
+const KV_TYPES = ['f32', 'f16', 'q8_0', 'q8_q4'];
 const LARGEST_ERROR = 2e-4; // of a log-probability: a wrong term gives 100 times as much
 const ids = randomIds('programs', 24);
 const file = (name) => made(`programs/${name}.gguf`);

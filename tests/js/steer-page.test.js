@@ -169,6 +169,23 @@ test('what cannot be is a named error, and nothing is lost', async () => {
   await rejects(load({ expert: new Uint8Array(100), antiexpert: 'base' }), FormatError, /expert: /);
 });
 
+test('an exit threshold is the terminal\'s', async () => {
+  const leaves = file('leaves');
+  writeRandomModel(leaves, { ...BASE, name: 'leaves', program: { ...BASE.program, exit: 'gate', exitThreshold: 1 } });
+  const model = await Model.load(readFileSync(leaves), OPTIONS), session = model.session({ chat: false });
+  try {
+    const seen = new Set();
+    for (const exitThreshold of [1, 0.4, 0.05]) {
+      const { hash: want } = await json('native', ['logits', leaves, '--ids', ids.join(), '--top', '1', '--exit-threshold', `${exitThreshold}`]);
+      assert.is(await hash(session, { exitThreshold }), want, `${exitThreshold}`);
+      seen.add(want);
+    }
+    assert.ok(seen.size > 1);
+  } finally {
+    model.destroy();
+  }
+});
+
 test('no adapters are none', () => withBase(async (model) => {
   const session = model.session({ chat: false, adapters: null }), plain = await terminal();
   assert.is(await hash(session, { adapters: null }), plain);

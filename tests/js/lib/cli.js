@@ -63,8 +63,11 @@ export function run(target, args, { timeout = 120_000, input = '', env = {} } = 
  * @param {Parameters<typeof run>[2]} [options]
  * @returns {Promise<any>}
  */
-export async function json(target, args, options) {
+export const json = async (target, args, options) => JSON.parse(await output(target, args, options));
+
+/** What a command that must succeed writes, which must be something. @param {string} target @param {string[]} args @param {any} [options] */
+export async function output(target, args, options) {
   const { code, text, stderr } = await run(target, args, options);
-  if (code !== 0) throw new Error(`${target} ${args.join(' ')}: exit code ${code}\n${stderr}`);
-  return JSON.parse(text);
+  if (code !== 0 || !text) throw new Error(`${target} ${args.join(' ')}: exit code ${code}, ${text.length} characters\n${stderr}`);
+  return text;
 }
