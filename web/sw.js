@@ -18,7 +18,8 @@ const folder = new URL('./', self.location).href
 async function fetchChecked(url) {
   const response = await fetch(url, { cache: 'no-cache', integrity: integrity.get(url), credentials: 'same-origin' })
   if (!response.ok) throw new Error(`${url} answered ${response.status}`)
-  return response
+  // A host may redirect index.html to its folder: what says that it was redirected is refused as an answer to a navigation.
+  return response.redirected ? new Response(response.body, response) : response
 }
 
 async function install() {
