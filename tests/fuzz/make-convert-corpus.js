@@ -1,6 +1,7 @@
-// Makes the converter fuzzer's kept corpus again: one small good file of each kind, behind a byte that says which kind it is.
+// Makes the kept corpora of the converter's fuzzers again: one small good file of each kind, behind a byte that says which kind it is; whole
+// models, those of the GGUF fuzzer among them, behind one that says what becomes of them.
 // Run by hand: node tests/fuzz/make-convert-corpus.js
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const folder = new URL('corpus/convert/', import.meta.url);
 const JSON_TEXT = 0, SAFETENSORS = 1, INDEX = 2, VOCABULARY = 3, FOLDER = 4;
@@ -83,3 +84,40 @@ const FILES = {
 mkdirSync(folder, { recursive: true });
 for (const [name, [kind, bytes]] of Object.entries(FILES))
   writeFileSync(new URL(name, folder), Buffer.concat([Buffer.from([kind]), Buffer.from(bytes)]));
+
+const UNROLL = 1, DEDUP = 2, LAYERS = 4, QUANTIZE = 8, AS_FOLDER = 16, WITH_VOCABULARY = 32;
+const models = new URL('corpus/model/', import.meta.url);
+const DIM = 32, VOCAB = 9;
+
+function hugging() {
+  const layer = 'model.layers.0', shapes = {
+    'model.embed_tokens.weight': [VOCAB, DIM], 'model.norm.weight': [DIM], [`${layer}.input_layernorm.weight`]: [DIM], [`${layer}.post_attention_layernorm.weight`]: [DIM],
+    [`${layer}.self_attn.q_proj.weight`]: [DIM, DIM], [`${layer}.self_attn.k_proj.weight`]: [DIM / 2, DIM], [`${layer}.self_attn.v_proj.weight`]: [DIM / 2, DIM],
+    [`${layer}.self_attn.o_proj.weight`]: [DIM, DIM], [`${layer}.mlp.gate_proj.weight`]: [DIM, DIM], [`${layer}.mlp.up_proj.weight`]: [DIM, DIM],
+    [`${layer}.mlp.down_proj.weight`]: [DIM, DIM],
+  };
+  const config = {
+    model_type: 'llama', architectures: ['LlamaForCausalLM'], hidden_size: DIM, intermediate_size: DIM, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1,
+    vocab_size: VOCAB, max_position_embeddings: 64, rms_norm_eps: 1e-5, rope_theta: 10000, tie_word_embeddings: true, hidden_act: 'silu',
+  };
+  const header = {};
+  let at = 0;
+  for (const [name, shape] of Object.entries(shapes))
+    header[name] = { dtype: 'F16', shape, data_offsets: [at, (at += 2 * shape.reduce((a, b) => a * b))] };
+  return Buffer.concat([Buffer.from(`${JSON.stringify(config)}\0`), safetensors(header, at)]);
+}
+
+function checkpoint() { // llama2.c's, of one layer
+  const head = Buffer.alloc(28), [hidden, heads, kvHeads, length] = [DIM, 2, 1, 8];
+  [DIM, hidden, 1, heads, kvHeads, VOCAB, length].forEach((value, i) => head.writeInt32LE(value, 4 * i));
+  const kvDim = DIM / 2, floats = VOCAB * DIM + DIM + 2 * DIM * DIM + 2 * DIM * kvDim + DIM + 3 * DIM * hidden + DIM + length * (DIM / heads);
+  return Buffer.concat([head, Buffer.alloc(4 * floats)]);
+}
+
+const gguf = (name) => readFileSync(new URL(`corpus/gguf/${name}`, import.meta.url)).subarray(1);
+const MODELS = {
+  folder: [AS_FOLDER | QUANTIZE, hugging()], llama2c: [WITH_VOCABULARY, checkpoint()], shared: [UNROLL, gguf('shared')], loops: [LAYERS, gguf('loops')],
+  variants: [UNROLL | DEDUP, gguf('variants')], ranked: [QUANTIZE, gguf('ranked')], gemma3: [DEDUP, gguf('gemma3')],
+};
+mkdirSync(models, { recursive: true });
+for (const [name, [choice, bytes]] of Object.entries(MODELS)) writeFileSync(new URL(name, models), Buffer.concat([Buffer.from([choice]), bytes]));
