@@ -149,8 +149,8 @@ goldens: native tools-goldens tests/node_modules/.package-lock.json ## make the 
 
 .PHONY: train stories compare adapt
 train: build/train/train build/train/adapt
-stories: train tools-training ## train models/stories.gguf again: CORPUS=train.txt
-	@models/train/run.sh "$(CORPUS)" stories
+stories: train tools-training ## train the shipped models again, into build/stories/: CORPUS=train.txt
+	@models/train/run.sh "$(CORPUS)" stories depth
 compare: native train tools-training ## train the models of the comparison, for hours: CORPUS=train.txt VALID=valid.txt; RUNS="large-row small-one" picks
 	@[ -f "$(VALID)" ] || { echo "make compare wants VALID=tinystories-val.txt, too (models/README.md names the file)" >&2; exit 2; }
 	@models/train/run.sh "$(CORPUS)" $(RUNS)
