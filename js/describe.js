@@ -17,7 +17,7 @@ function pull(stream) {
         throw new IOError(`cannot be read: ${error?.message ?? error}`)
       })
       if (done) return null
-      if (!ArrayBuffer.isView(value)) throw new ArgumentError('the stream gives something that is no Uint8Array')
+      if (!ArrayBuffer.isView(value)) throw new ArgumentError('the stream gives no Uint8Array')
       const whole = value.byteOffset === 0 && value.byteLength === value.buffer.byteLength
       return { value, transfer: whole ? [value.buffer] : [] }
     },
@@ -72,11 +72,11 @@ export async function describe(source, hub) {
   }
   if (source instanceof Response) {
     if (!source.ok) throw new ArgumentError(`the response has HTTP status ${source.status}`)
-    if (!source.body || source.bodyUsed) throw new ArgumentError('the response has no body, or it was read before')
+    if (!source.body || source.bodyUsed) throw new ArgumentError('the response has no body, or it was read')
     return { spec: { kind: 'pull', url: source.url || undefined, total: 0 }, on: pull(source.body) }
   }
   if (source instanceof ReadableStream) {
-    if (source.locked) throw new ArgumentError('the stream is locked: something else reads it')
+    if (source.locked) throw new ArgumentError('the stream is locked')
     return { spec: { kind: 'pull', total: 0 }, on: pull(source) }
   }
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {

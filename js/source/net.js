@@ -115,6 +115,7 @@ export class Net {
 
   /** Waits for another tab that downloads the file. @param {AbortSignal} signal */
   async #wait(signal) {
+    await this.kept // of an attempt before
     await this.#recall()
     const store = this.#store
     if (!store || store.complete) return
@@ -122,8 +123,12 @@ export class Net {
     const name = `reprise:${store.key}`
     // Who reads it in the same load may wait for this one: the first keeps the file, and no other.
     if (held?.has(name)) return void (this.#store = undefined)
+    const release = await lock(name, signal, onWaiting)
     held?.add(name)
-    this.#release = await lock(name, signal, onWaiting)
+    this.#release = () => {
+      held?.delete(name)
+      release()
+    }
     signal.throwIfAborted()
     try {
       await store.refresh()

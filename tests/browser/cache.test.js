@@ -47,6 +47,18 @@ each('a second visit needs no server, also after a reload', async ({ browser, se
   assert.is(gets(server, path).length, 1);
 }, STORING);
 
+each('a model that is its own expert is read twice, and kept once', async ({ browser, server }) => {
+  const page = await teller(browser, server), { url } = place(server);
+  const told = await page.evaluate(async (url) => {
+    const model = await window.reprise.Model.load(url, { expert: url, antiexpert: 'base', context: 128 });
+    const { text } = await model.session().prompt('Once upon a time', { seed: 7, maxTokens: 20 });
+    await model.ready;
+    model.destroy();
+    return text;
+  }, url);
+  assert.ok((await expected()).startsWith(told) && told.length > 20, told);
+}, STORING);
+
 each('without a private file system it runs from memory and says so once', async ({ browser, server }) => {
   const page = await teller(browser, server);
   const { path, url } = place(server);
