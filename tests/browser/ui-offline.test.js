@@ -68,7 +68,7 @@ each('a host that redirects index.html to its folder is as good as another', asy
   assert.ok(server.log.some(({ path, status }) => path === '/web/index.html' && status === 308));
   await server.stop();
   await told(await browser.page(`${server.url}/web/`));
-});
+}, { only: ['chromium', 'firefox'] });
 
 each('a new version waits, whole, and comes when it is asked for', async ({ browser, server }) => {
   await forget(browser, server);

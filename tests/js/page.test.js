@@ -89,7 +89,8 @@ function comparePlan(name, path, context, sessions, threads = 1) {
   generate(p, { context, prompt: text, count: 8, options: GREEDY_WITH_ALL, sessions });
   const used = p.memory.buffer.byteLength;
   process.stdout.write(`  ${name}, context ${context}, ${sessions} sessions: plan ${mb(planned.total)} MiB, used ${mb(used)} MiB, stack ${p.stackUsed()}\n`);
-  assert.ok(planned.total <= used * 1.03 + 2 ** 20, `plan ${planned.total}, used ${used}`);
+  const feed = 2 ** 20; // PAGE_FEED_BYTES: what the plan counts for pieces of the file; here, as in js/engine.js, it is a sixteenth of that
+  assert.ok(planned.total <= (used + feed) * 1.03 + 2 ** 20, `plan ${planned.total}, used ${used}`);
   assert.ok(p.stackUsed() < 16 * 1024, `stack ${p.stackUsed()}`); // of 32 KiB
 }
 

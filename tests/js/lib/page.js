@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { ROOT } from './cli.js';
 
 export const WASM_PAGE = 65536;
-const FEED = 1 << 20;
+const FEED = 1 << 16; // as js/engine.js does
 export const BUILDS = ['scalar', 'simd128', 'relaxed', 'simd128-threads', 'relaxed-threads'];
 
 /** @param {string} build @param {number} [maximum] pages of memory */
