@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { ROOT } from './cli.js';
 
 export const WASM_PAGE = 65536;
-const FEED = 1 << 16; // as js/engine.js does
+const FEED = 1 << 16;
 export const BUILDS = ['scalar', 'simd128', 'relaxed', 'simd128-threads', 'relaxed-threads'];
 
 /** @param {string} build @param {number} [maximum] pages of memory */
@@ -56,10 +56,10 @@ export function openPage(build, maximum = 65536) {
   };
 }
 
-/** Feeds a file in pieces; `until` is asked after each and ends the feeding when it returns true. Gives where it ended.
+/** Feeds a file in pieces, through a buffer that is taken once, as js/engine.js does; `until` is asked after each and ends the feeding when it returns true. Gives where it ended.
  * @param {ReturnType<typeof openPage>} p @param {Uint8Array} file */
 export function feed(p, file, { from = 0, piece = FEED, until = () => false } = {}) {
-  const buffer = p.e.page_alloc(FEED);
+  const buffer = (p.feeder ??= p.e.page_alloc(FEED));
   let at = from;
   while (at < file.length && !until(at)) {
     const part = file.subarray(at, at + piece);
@@ -68,6 +68,5 @@ export function feed(p, file, { from = 0, piece = FEED, until = () => false } = 
     if (used < 0) p.fail('feed');
     at += used;
   }
-  p.e.page_free(buffer);
   return at;
 }
