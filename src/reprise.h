@@ -340,7 +340,7 @@ enum { RP_GUESSES_MOST = 32 };
 
 typedef struct rp_speculator_options {
     rp_session *
-        drafter; /* NULL: prompt lookup. Needs the session's vocabulary and as large a context; its ids are the speculator's affair */
+        drafter; /* NULL: prompt lookup. Of the session's vocabulary and no smaller a context; its ids are the speculator's */
     uint32_t guesses;    /* a pass, at most RP_GUESSES_MOST; 0: 3, which with the id that is due fill a tile */
     uint32_t match_most; /* prompt lookup: longest match that is looked for, from 2 on; 0: 8 */
 } rp_speculator_options;

@@ -177,14 +177,15 @@ static rp_status add_llama3_factors(rp_hf *hf, const rp_json *scaling, float bas
     return RP_OK;
 }
 
-const rp_json *rp_hf_rope_parameters(const rp_hf *hf, const char *layers) {
-    const rp_json *all = rp_json_find(hf->config, "rope_parameters"), *own = rp_json_find(all, layers);
-    own = own && own->kind == RP_JSON_OBJECT ? own : all;
-    return own && own->kind == RP_JSON_OBJECT ? own : NULL;
+/* What transformers 5 writes in place of rope_theta and rope_scaling, for all layers or for those of a type; NULL: it is not there. */
+static const rp_json *rope_parameters(const rp_json *config) {
+    const rp_json *all = rp_json_find(config, "rope_parameters"), *full = rp_json_find(all, "full_attention");
+    const rp_json *found = full ? full : all;
+    return found && found->kind == RP_JSON_OBJECT ? found : NULL;
 }
 
 static rp_status set_rope(rp_hf *hf, rp_error *err) {
-    const rp_json *c = hf->config, *parameters = rp_hf_rope_parameters(hf, "full_attention"), *scaling;
+    const rp_json *c = hf->config, *parameters = rope_parameters(c), *scaling;
     const char *type = "default";
     float base = 10000, factor = 1;
     RP_TRY(rp_json_f32(c, name_or(hf->family->names.rope_base, "rope_theta"), &base, err));
@@ -228,6 +229,11 @@ static rp_status refuse_features(const rp_hf *hf, rp_error *err) {
     RP_TRY(rp_hf_refuse(hf, "hidden_act", gelu ? "gelu_pytorch_tanh" : "silu", err));
     RP_TRY(rp_hf_refuse(hf, "hidden_activation", gelu ? "gelu_pytorch_tanh" : "silu", err));
     return rp_hf_refuse(hf, "nonlin_name", "SiLU", err);
+}
+
+rp_status rp_hf_tied_by_default(rp_hf *hf, rp_error *err) {
+    hf->tied = true;
+    return rp_json_bool(hf->config, "tie_word_embeddings", &hf->tied, err);
 }
 
 /* What the layers are, where a family does not read that itself. */

@@ -338,17 +338,14 @@ static rp_status describe_gemma3(rp_hf *hf, rp_error *err) {
     uint32_t shared = 0, window = 4096, scalar = hf->head_dim;
     float local = 10000.0f;
     const char *type = "default";
-    hf->tied = true;
-    RP_TRY(rp_json_bool(hf->config, "tie_word_embeddings", &hf->tied, err));
+    RP_TRY(rp_hf_tied_by_default(hf, err));
     RP_TRY(rp_json_u32(hf->config, "num_kv_shared_layers", &shared, err));
     RP_TRY(rp_json_u32(hf->config, "sliding_window", &window, err));
     RP_TRY(rp_json_u32(hf->config, "query_pre_attn_scalar", &scalar, err));
     RP_TRY(rp_json_f32(hf->config, "rope_local_base_freq", &local, err));
-    const rp_json *sliding = rp_hf_rope_parameters(hf, "sliding_attention");
-    if (rp_json_find(rp_json_find(hf->config, "rope_parameters"), "sliding_attention")) {
-        RP_TRY(rp_json_f32(sliding, "rope_theta", &local, err));
-        RP_TRY(rp_json_string(sliding, "rope_type", &type, err));
-    }
+    const rp_json *sliding = rp_json_find(rp_json_find(hf->config, "rope_parameters"), "sliding_attention");
+    RP_TRY(rp_json_f32(sliding, "rope_theta", &local, err));
+    RP_TRY(rp_json_string(sliding, "rope_type", &type, err));
     if (strcmp(type, "default") != 0)
         return rp_fail(err, RP_ERR_UNSUPPORTED, "config.json: sliding_attention of rope_type %.40s, want default",
                        type);
@@ -370,8 +367,7 @@ static rp_status describe_gemma3(rp_hf *hf, rp_error *err) {
 static rp_status describe_smollm3(rp_hf *hf, rp_error *err) {
     const rp_json *layers = rp_json_find(hf->config, "no_rope_layers");
     uint32_t i = 0, interval = 4;
-    hf->tied = true;
-    RP_TRY(rp_json_bool(hf->config, "tie_word_embeddings", &hf->tied, err));
+    RP_TRY(rp_hf_tied_by_default(hf, err));
     RP_TRY(rp_json_u32(hf->config, "no_rope_layer_interval", &interval, err));
     if (interval != 4 && !(layers && layers->child))
         return rp_fail(err, RP_ERR_UNSUPPORTED, "config.json: no_rope_layer_interval is %u, want 4", interval);

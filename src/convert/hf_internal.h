@@ -89,8 +89,8 @@ rp_status rp_hf_set_text(rp_hf *hf, const char *name, const char *text, rp_error
 rp_status rp_hf_set_bools(rp_hf *hf, const char *name, const bool *values, size_t count, rp_error *err); /* per block */
 rp_status rp_hf_set_list(rp_hf *hf, const char *name, const uint32_t *values, size_t count, rp_error *err);
 /* hf.c: RP_ERR_UNSUPPORTED when the config sets this to something but null, false, 0, an empty list or `allowed`. */
-/* What config.json's rope_parameters say for layers of a type ("full_attention"), or for all; NULL: nothing. */
-const rp_json *rp_hf_rope_parameters(const rp_hf *hf, const char *layers);
+/* For families whose head is the embedding where config.json does not say otherwise. */
+rp_status rp_hf_tied_by_default(rp_hf *hf, rp_error *err);
 rp_status rp_hf_refuse(const rp_hf *hf, const char *name, const char *allowed, rp_error *err);
 
 #endif

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { json } from '../js/lib/cli.js';
 import { made } from '../js/lib/golden.js';
 import { writeRandomModel } from '../js/lib/random-model.js';
-import { accessible, demo, quiet, story, told } from './lib/demo.js';
+import { accessible, demo, quiet, tell, told } from './lib/demo.js';
 import { each, run } from './lib/each.js';
 
 const MODEL = made('ui-depth/loops.gguf');
@@ -14,17 +14,6 @@ writeRandomModel(MODEL, { name: 'loops', architecture: 'reprise-llama', seed: 'u
 const HALVES = made('ui-depth/halves.gguf');
 writeRandomModel(HALVES, { name: 'halves', architecture: 'reprise-llama', seed: 'ui', blocks: 3, tied: true, program: { layerMap: [0, 1, 2], ffn: [0, 0, 0] },
   omit: [1, 2].flatMap((block) => ['ffn_norm', 'ffn_gate', 'ffn_up', 'ffn_down'].map((part) => `blk.${block}.${part}.weight`)) });
-
-/** A story with a seed, as the sampling dialog has it by default. */
-async function tell(page, seed) {
-  await page.evaluate((value) => {
-    document.getElementById('story-seed').value = String(value);
-    document.getElementById('story-status').textContent = '';
-    document.getElementById('seed-form').requestSubmit();
-  }, seed);
-  await told(page);
-  return story(page);
-}
 
 const setDepth = (page, depth) => page.evaluate((value) => {
   const control = /** @type {HTMLInputElement} */ (document.getElementById('depth'));

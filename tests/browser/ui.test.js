@@ -1,7 +1,7 @@
 // The demo as a person meets it: a story without a click, everything by keyboard, the token view, errors in place, and axe.
 import * as assert from 'uvu/assert';
 import { fileURLToPath } from 'node:url';
-import { accessible, beStrict, demo, quiet, story, told } from './lib/demo.js';
+import { accessible, beStrict, demo, quiet, story, tell, told } from './lib/demo.js';
 import { each, run } from './lib/each.js';
 
 const MODEL = fileURLToPath(new URL('../../models/stories.gguf', import.meta.url));
@@ -22,17 +22,8 @@ each('a story appears by itself, under a strict policy and without isolation', a
 each('a seed gives the same text again, what was stopped goes on', async ({ browser, server }) => {
   const page = await demo(browser, server), before = await story(page);
   const seed = await page.evaluate(() => Number(/** @type {HTMLInputElement} */ (document.getElementById('story-seed')).value));
-  const tell = async (/** @type {number} */ number) => {
-    await page.evaluate((value) => {
-      document.getElementById('story-status').textContent = '';
-      document.getElementById('story-seed').value = String(value);
-    }, number);
-    await page.click('#seed-form button');
-    await told(page);
-    return story(page);
-  };
-  assert.is.not(await tell(seed ? seed - 1 : 1), before);
-  assert.is(await tell(seed), before);
+  assert.is.not(await tell(page, seed ? seed - 1 : 1), before);
+  assert.is(await tell(page, seed), before);
   await page.click('#slow'); // so that it can be stopped
   await page.click('#story-tell');
   await page.until(() => document.querySelectorAll('.made span').length === 1);

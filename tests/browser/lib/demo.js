@@ -27,6 +27,18 @@ export const told = (page) => page.until(() => / · /.test(String(document.getEl
 /** @param {import('./page.js').Page} page */
 export const story = (page) => page.evaluate(() => document.querySelector('#story-text .passage')?.textContent);
 
+/** A story with a seed, as the sampling dialog has it by default.
+ * @param {import('./page.js').Page} page @param {number} seed */
+export async function tell(page, seed) {
+  await page.evaluate((value) => {
+    document.getElementById('story-seed').value = String(value);
+    document.getElementById('story-status').textContent = '';
+    document.getElementById('seed-form').requestSubmit();
+  }, seed);
+  await told(page);
+  return story(page);
+}
+
 /** What axe finds serious or worse. Also in open shadow roots.
  * @param {import('./page.js').Page} page @param {string} state named in the message */
 export async function accessible(page, state) {
