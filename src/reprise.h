@@ -339,8 +339,7 @@ typedef struct rp_speculator rp_speculator;
 enum { RP_GUESSES_MOST = 32 };
 
 typedef struct rp_speculator_options {
-    rp_session *
-        drafter; /* NULL: prompt lookup. Of the session's vocabulary and no smaller a context; its ids are the speculator's */
+    rp_session *drafter; /* NULL: prompt lookup. Of no smaller a context; its ids are the speculator's affair */
     uint32_t guesses;    /* a pass, at most RP_GUESSES_MOST; 0: 3, which with the id that is due fill a tile */
     uint32_t match_most; /* prompt lookup: longest match that is looked for, from 2 on; 0: 8 */
 } rp_speculator_options;

@@ -64,7 +64,7 @@ export class Sharing {
       this.#bars('Memory', plan.memory, plan.memory + saved),
       h('p', { class: 'note', text: saved > 0
         ? `Grey: the same model with a block of its own for each visit. The KV cache is ${cache}, and the time is the same: `
-          + 'what is played twice is computed twice.'
+          + 'what is played again is computed again.'
         : 'Each block is visited once, so blocks share nothing here. '
           + `KV cache: ${count(kvBytes)} bytes a token.` }))
   }
