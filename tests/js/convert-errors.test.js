@@ -83,7 +83,7 @@ for (const [what, family, change] of [
     delete c.rope_local_base_freq;
     c.rope_parameters = { full_attention: { rope_type: 'default', rope_theta }, sliding_attention: { rope_type: 'default', rope_theta: rope_local_base_freq } };
   }],
-  ['RoPE without parameters', 'llama', (c) => { c.rope_parameters = null; }],
+  ['RoPE without parameters', 'llama3-rope', (c) => { c.rope_parameters = null; }],
 ])
   test(`the same file: ${what}`, async () => {
     const folder = broken(family, (f) => config(f, change));

@@ -74,6 +74,7 @@ const BROKEN = [
   ['a norm beyond all visits', { normVisits: [-1] }, {}, /norm_visits/],
   ['a list that is a number', {}, key('loop.norm_visits', u32(1)), /norm_visits/],
   ['loops and named visits', { loops: 2, normVisits: [1] }, {}, /names visits/],
+  ['loops that maps of both halves do not have', { loops: 2, attn: [0, 1], ffn: [0, 1] }, {}, /layer_map\.attn has 2 visits, want 4/],
   ['a norm of loops and named visits', { norm: 'end', normVisits: [1] }, {}, /names visits/],
   ['a run-time depth and named visits', { layerMap: STACK, max: 3, normVisits: [1] }, {}, /names visits/],
   // Variants of visits.

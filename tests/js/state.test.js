@@ -7,7 +7,8 @@ import { json, run } from './lib/cli.js';
 import { made } from './lib/golden.js';
 import { failure } from './lib/logits.js';
 import { writeRandomAdapter } from './lib/random-adapter.js';
-import { randomIds, writeRandomModel } from './lib/random-model.js';
+import { writeGGUF } from './lib/gguf-writer.js';
+import { randomIds, randomModel, writeRandomModel } from './lib/random-model.js';
 
 const STORIES = 'models/stories.gguf';
 const folder = made('state'), file = (name) => `${folder}/${name}`;
@@ -94,6 +95,15 @@ test('another key is refused, by name', async () => {
     }
     assert.is((await failure('native', args(other, [...extra.filter((word) => !word.includes('lora')), '--restore-session', file('key')]))).code, 'RP_ERR_ARGUMENT');
   }
+});
+
+test('equal bytes of another type are another key', async () => {
+  const { kv, tensors } = randomModel({ name: 'types', architecture: 'llama', seed: 'types', blocks: 1, tied: true, type: 'Q4_0' });
+  writeGGUF(file('q4_0.gguf'), { kv, tensors });
+  writeGGUF(file('iq4_nl.gguf'), { kv, tensors: tensors.map((tensor) => (tensor.type === 'Q4_0' ? { ...tensor, type: 'IQ4_NL' } : tensor)) });
+  const args = (name, extra) => ['generate', file(name), '--ids', '1,5,9', '-n', '2', '--json', ...extra];
+  await json('native', args('q4_0.gguf', ['--save-session', file('type')]));
+  assert.is((await failure('native', args('iq4_nl.gguf', ['--restore-session', file('type')]))).code, 'RP_ERR_ARGUMENT');
 });
 
 test('damaged, cut and absent files are refused', async () => {
