@@ -100,6 +100,15 @@ static void read_types(const options *o, rp_convert_options *how) {
         rp_convert_type(o->head_type, &how->head);
 }
 
+/* Nothing in a folder that is the input is written over, read or not, but for a GGUF: that was made before. */
+static bool is_in_folder(const char *input, const char *output) {
+    char folder[PATH_ROOM];
+    const char *slash = strrchr(output, '/'), *dot = strrchr(output, '.');
+    int length = slash ? (int)RP_MIN((size_t)(slash - output) + 1, sizeof folder) : 0;
+    rp_format(folder, sizeof folder, "%.*s.", length, output);
+    return host_same_file(folder, input) && host_same_file(output, output) && !(dot && strcmp(dot, ".gguf") == 0);
+}
+
 static rp_status convert(const options *o, const char *input, places *p, rp_converted *result, rp_error *err) {
     rp_convert_options how = {.layers = o->layers, .unroll = o->unroll, .dedup = o->dedup};
     rp_memory memory;
@@ -107,7 +116,8 @@ static rp_status convert(const options *o, const char *input, places *p, rp_conv
     const rp_files files = {p, open_input, close_input, read_input, write_output, show_progress};
     if (!o->output)
         return rp_fail(err, RP_ERR_ARGUMENT, "want -o OUT.gguf");
-    if (host_same_file(input, o->output) || (o->tokenizer && host_same_file(o->tokenizer, o->output)))
+    if (host_same_file(input, o->output) || is_in_folder(input, o->output) ||
+        (o->tokenizer && host_same_file(o->tokenizer, o->output)))
         return rp_fail(err, RP_ERR_ARGUMENT, "%s %s", o->output, IS_INPUT);
     if (o->head_type && !o->type)
         return rp_fail(err, RP_ERR_ARGUMENT, "--head-type without --type");

@@ -3,8 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, existsSync, ftruncateSync, mkdirSync, openAsBlob, openSync, closeSync, readFileSync, readdirSync, rmSync,
-  statSync, writeFileSync, writeSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdirSync, openAsBlob, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
@@ -14,6 +13,7 @@ import { version } from '../../js/version.js';
 import { families, writeFamilies } from '../golden/families.js';
 import { json, ROOT } from './lib/cli.js';
 import { made, sha256 } from './lib/golden.js';
+import { writeLlama2c } from './lib/llama2c.js';
 import { rejects, STORIES } from './lib/model.js';
 
 const FOLDER = made('convert-page');
@@ -88,15 +88,6 @@ test('a file as a path, an address, a Blob, bytes and a list of one; the result 
   model.destroy();
 });
 
-/** A llama2.c checkpoint of zeros, which takes no room on disk: the header, then a hole. */
-function writeLlama2c(path, { dim = 64, hidden = 128, layers = 2, heads = 4, vocab, context = 32, cut = 0 }) {
-  const floats = vocab * dim + layers * (2 * dim + 4 * dim * dim + 3 * dim * hidden) + dim + context * dim / heads;
-  const file = openSync(path, 'w');
-  writeSync(file, new Uint8Array(Int32Array.of(dim, hidden, layers, heads, heads, vocab, context).buffer));
-  ftruncateSync(file, 28 + 4 * floats - cut);
-  closeSync(file);
-  return path;
-}
 const storiesVocab = async () => (await Model.plan(STORIES)).info.vocab;
 
 test('a llama2.c checkpoint takes its vocabulary from a path, a Blob or bytes', async () => {

@@ -12,7 +12,7 @@ import { randomModel, writeRandomModel } from './lib/random-model.js';
 
 const TARGETS = ['native', 'scalar', 'simd128'];
 const KV_TYPES = ['f32', 'f16', 'q8_0', 'q8_q4'];
-const MEAN = 5e-5, LARGEST = 2e-4; // of logits that spread over some 10, everything in F32; raven, three times deep, is the worst with 8.3e-5
+const MEAN = 5e-5, LARGEST = 1e-4; // of logits that spread over some 10, everything in F32; raven, three times deep, is the worst with 8.3e-5
 
 const references = golden('families');
 const folder = (name) => made(`families/${name}`);

@@ -1,7 +1,7 @@
 // What inspect says of a file: its sharing in numbers that can be worked out by hand, the program as it is run, two
 // models side by side.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mobileLLM, writeShape } from '../bench/shape.js';
@@ -37,6 +37,14 @@ test('MobileLLM-LS-125M: the numbers of the paper and of the shared arithmetic',
   assert.is(reusing.kv_bytes_per_token, 46_080);
   assert.is(reusing.sharing.kv_bytes_all_slots, 2 * 46_080);
   assert.is(reusing.plan.kv, 46_080 * 2048);
+});
+
+test('MobileLLM-LS-350M: the same of the larger one', async () => {
+  const path = file('mobilellm-ls-350m.gguf');
+  writeShape(path, { ...mobileLLM('Q4_0', 1), dim: 960, ffn: 2560, heads: 15, kvHeads: 5, blocks: 32, layerMap: Array.from({ length: 64 }, (_, visit) => visit >> 1) });
+  const { parameters_stored, visits, kv_bytes_per_token } = await json('native', ['inspect', path, '--json']);
+  assert.equal({ parameters_stored, visits, kv_bytes_per_token }, { parameters_stored: 345_355_200, visits: 64, kv_bytes_per_token: 81_920 });
+  rmSync(path);
 });
 
 const RICH = {

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { json, run } from './lib/cli.js';
 import { made } from './lib/golden.js';
 import { array, writeGGUF } from './lib/gguf-writer.js';
+import { openJudge, summary } from './lib/judge.js';
 import { failure } from './lib/logits.js';
 import { writeRandomAdapter } from './lib/random-adapter.js';
 import { randomIds, randomModel, writeRandomModel } from './lib/random-model.js';
@@ -37,6 +38,23 @@ test('alpha 0 is the base, bit for bit', async () => {
   assert.equal((await json('native', [...text, ...steered(0)])).ids, (await json('native', text)).ids);
   const each = ['logits', base, '--ids', ids, '--top', '0', '--each'];
   assert.is((await run('native', [...each, ...steered(0)])).text, (await run('native', each)).text);
+});
+
+test('adapters are llama.cpp\'s: one, or two by their scales, over the same weights give its logits', async () => {
+  const prompt = ids.split(',').map(Number);
+  for (const scales of [[1, 0], [0.5, 0], [1, -0.7]]) {
+    const adapters = [lora, other].map((filePath, i) => ({ filePath, scale: scales[i] })).filter(({ scale }) => scale);
+    const plain = file('plain');
+    writeRandomModel(plain, { ...BASE, type: 'F32' }); // activations are not rounded, so that what differs is arithmetic
+    const judge = await openJudge(plain, 64, adapters);
+    let theirs;
+    await judge.feed(prompt, (_, logits) => (theirs = new Map(summary(logits, VOCABULARY_SIZE).top)), prompt.length - 1);
+    await judge.close();
+    const ours = await logitsOf(plain, ['--kv', 'f32', ...adapters.flatMap(({ filePath, scale }) => ['--lora', `${filePath}=${scale}`])]);
+    const apartFrom = ({ top }) => Math.max(...top.map(({ id, logprob }) => Math.abs(theirs.get(id) - logprob)));
+    assert.ok(apartFrom(ours) < 1e-3, `${scales}: ${apartFrom(ours)}`);
+    assert.ok(apartFrom(await logitsOf(plain, ['--kv', 'f32'])) > 0.1);
+  }
 });
 
 test('against the base itself, alpha 1 is the expert', async () => {

@@ -1,11 +1,11 @@
-// What stands in a GGUF file, for tests: where its keys end, its tensors and their bytes. Keys are passed over. Knows the types that the tests'
-// files have.
+// What stands in a GGUF file, for tests: where its keys end, its tensors and their bytes. Keys are passed over.
 import { readFileSync } from 'node:fs';
+import { TENSOR_TYPES } from './gguf-writer.js';
 
 const SCALARS = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8]; // bytes of a metadata value, by its type
 const STRING = 8, ARRAY = 9;
 export const ALIGNMENT = 32;
-export const TYPES = { 0: { columns: 1, bytes: 4 }, 1: { columns: 1, bytes: 2 }, 3: { columns: 32, bytes: 20 }, 8: { columns: 32, bytes: 34 }, 30: { columns: 1, bytes: 2 } }; // F32, F16, Q4_1, Q8_0, BF16
+export const TYPES = Object.fromEntries(Object.entries(TENSOR_TYPES).map(([name, { id, values, bytes }]) => [id, { name, columns: values, bytes }]));
 
 function reader(bytes) {
   let at = 0;

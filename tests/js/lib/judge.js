@@ -44,11 +44,12 @@ export function summary(logits, count, extra = []) {
 
 let engine;
 
-/** Opens a model in llama.cpp. The caller closes it. */
-export async function openJudge(path, contextSize) {
+/** Opens a model in llama.cpp, with LoRA adapters over it. The caller closes it. @param {string} path @param {number} contextSize
+ * @param {{ filePath: string, scale: number }[]} [adapters] */
+export async function openJudge(path, contextSize, adapters) {
   engine ??= await getLlama({ gpu: false, build: 'never', logLevel: 'error' });
   const model = await engine.loadModel({ modelPath: path, useMmap: false });
-  const context = await model.createContext({ ...CONTEXT_OPTIONS, contextSize });
+  const context = await model.createContext({ ...CONTEXT_OPTIONS, contextSize, ...(adapters && { lora: { adapters } }) });
   const sequence = context.getSequence();
   return {
     vocabulary: model.fileInfo.metadata.tokenizer.ggml.tokens.length,
