@@ -125,6 +125,18 @@ each('an aborted conversion ends at once, in memory and on disk, and leaves noth
   }
 });
 
+each('a disk that is full is an error, and nothing stays on it', async ({ browser, server }) => {
+  const page = await ready(browser, server), session = await page.page.createCDPSession();
+  const overrideQuota = (quotaSize) => session.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize });
+  const { usage } = await page.evaluate('navigator.storage.estimate()');
+  const attempt = (url) => window.convert(url, { type: 'f32', diskFrom: 0 }).then(() => 'done', ({ name, code, message }) => `${name} ${code} ${message}`);
+  await overrideQuota(usage + 1_000_000);
+  assert.match(await page.evaluate(`window.filesAt(['${server.url}${STORIES}']).then(${attempt})`), /^IOError RP_ERR_IO .*(storage|disk|quota)/i);
+  await page.until(async () => (await window.stored()).length === 0);
+  await overrideQuota(undefined);
+  assert.is(await page.evaluate(`window.filesAt(['${server.url}${STORIES}']).then(${attempt})`), 'done');
+}, { only: ['chromium'] });
+
 each('a large one lies on disk until it is given back or the page is gone', async ({ browser, server }) => {
   const page = await ready(browser, server);
   const make = async (urls) => {
