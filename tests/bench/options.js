@@ -5,7 +5,7 @@ import process from 'node:process';
 import { json } from '../js/lib/cli.js';
 import { median } from './table.js';
 
-const STORIES = 'models/stories.gguf', SMOLLM2 = 'build/models/smollm2.gguf', FOLDER = 'build/bench/options';
+const STORIES = 'models/stories.gguf', DEPTH = 'models/depth.gguf', SMOLLM2 = 'build/models/smollm2.gguf', FOLDER = 'build/bench/options';
 const BYTES = 60_000, TOKENS = 200, LONG = 900_000;
 const [text, seeds = '3'] = process.argv.slice(2);
 if (!text) {
@@ -56,7 +56,8 @@ async function draftTable() {
   console.log('\n| draft | model, text | temperature | accepted | speed |\n|---|---|---|---|---|');
   for (const temperature of ['0', '0.8'])
     for (const [how, model, prompt, what] of [['lookup', SMOLLM2, copied, 'SmolLM2, a text that repeats itself'], ['lookup', STORIES, begun, 'stories'],
-      ['layers=0-2,7', STORIES, begun, 'stories, each block once'], ['layers=0-28', SMOLLM2, begun, 'SmolLM2, 29 of 30 layers']])
+      ['layers=0-2,7', STORIES, begun, 'stories, each block once'],
+      ['depth=1', DEPTH, begun, 'depth.gguf, one loop of three'], ['layers=0-28', SMOLLM2, begun, 'SmolLM2, 29 of 30 layers']])
       console.log(`| \`${how}\` | ${what} | ${temperature} | ${await draft(model, prompt, temperature, how)} |`);
 }
 
