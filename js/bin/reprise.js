@@ -146,6 +146,8 @@ function host(memory) {
     /** @param {number} handle */
     discard: (handle) => void outputs.end(handle, false),
     /** @param {number} stream */
+    is_terminal: (stream) => (isatty(stream) ? 1 : 0),
+    /** @param {number} stream */
     shows_colour: (stream) => (isatty(stream) && !process.env.NO_COLOR ? 1 : 0),
     /** @param {number} stream @param {number} at @param {number} size */
     write: (stream, at, size) => writeAll(stream, bytes(at, size)),

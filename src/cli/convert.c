@@ -174,7 +174,7 @@ int run_convert(const options *o, char **args, uint32_t count) {
                 .output_path = o->output,
                 .begun_ms = host_now_ms(),
                 .shows = !o->json,
-                .on_line = host_shows_colour(2)};
+                .on_line = host_is_terminal(2)};
     p.shown_ms = p.begun_ms;
     if (convert(o, args[0], &p, &result, &err) != RP_OK)
         return report(&err);

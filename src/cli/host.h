@@ -34,7 +34,8 @@ void host_discard(host_output *output); /* NULL is fine */
 
 /* Writes all to standard output (1) or error (2); false when nobody takes it any more. */
 bool host_write(int stream, const char *bytes, size_t size);
-/* Standard output (1) or error (2) is a terminal whose user has not set NO_COLOR. */
+/* Standard output (1) or error (2) is a terminal; one whose user has not set NO_COLOR. */
+bool host_is_terminal(int stream);
 bool host_shows_colour(int stream);
 double host_now_ms(void);
 /* The most memory used so far: natively what the engine counted, in WebAssembly the length of the memory. */

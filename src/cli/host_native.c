@@ -172,6 +172,10 @@ bool host_write(int stream, const char *bytes, size_t size) {
     return write_all(stream, bytes, size);
 }
 
+bool host_is_terminal(int stream) {
+    return isatty(stream);
+}
+
 bool host_shows_colour(int stream) {
     const char *no_colour = getenv("NO_COLOR"); /* no-color.org: any text but the empty one */
     return isatty(stream) && !(no_colour && *no_colour);

@@ -16,6 +16,7 @@ IMPORT(create) int import_create(const char *path);
 IMPORT(append) int import_append(int handle, const void *bytes, size_t size);
 IMPORT(commit) int import_commit(int handle);
 IMPORT(discard) void import_discard(int handle);
+IMPORT(is_terminal) int import_is_terminal(int stream);
 IMPORT(shows_colour) int import_shows_colour(int stream);
 IMPORT(write) int import_write(int stream, const char *bytes, size_t size);
 IMPORT(now) double import_now(void);
@@ -77,6 +78,10 @@ void host_discard(host_output *output) {
     if (output)
         import_discard(output->handle);
     free(output);
+}
+
+bool host_is_terminal(int stream) {
+    return import_is_terminal(stream) != 0;
 }
 
 bool host_shows_colour(int stream) {

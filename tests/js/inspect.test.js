@@ -1,15 +1,15 @@
 // What inspect says of a file: its sharing in numbers that can be worked out by hand, the program as it is run, two
 // models side by side.
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mobileLLM, writeShape } from '../bench/shape.js';
-import { json, ROOT, run } from './lib/cli.js';
+import { json, run } from './lib/cli.js';
 import { made } from './lib/golden.js';
 import { failure } from './lib/logits.js';
 import { unrolled, writeRandomModel } from './lib/random-model.js';
 import { skip } from './lib/skip.js';
+import { inTerminal, NO_TERMINAL } from './lib/terminal.js';
 
 const folder = made('inspect'), file = (name) => `${folder}/${name}`;
 mkdirSync(folder, { recursive: true });
@@ -93,15 +93,13 @@ test('a KV slot that is read, and a visit without attention', async () => {
   assert.match(text, /3 {2}B {7}no attention\n/);
 });
 
-// `script` gives a program a terminal.
 test('a terminal gets colours, unless its user wants none', () => {
-  const shown = (env) => spawnSync('script', ['-qec', 'build/native/reprise inspect models/stories.gguf', '/dev/null'], {
-    cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-  if (spawnSync('script', ['-qec', 'true', '/dev/null']).status !== 0) return skip('no `script` to make a terminal with');
-  const coloured = shown({ NO_COLOR: '' });
+  if (NO_TERMINAL) return skip(NO_TERMINAL);
+  const inspect = (env) => inTerminal('build/native/reprise inspect models/stories.gguf', env);
+  const coloured = inspect({ NO_COLOR: '' });
   assert.is(coloured.status, 0);
-  assert.match(coloured.stdout.toString(), /\x1b\[38;5;\d+m▇▇▇/);
-  assert.not.match(shown({ NO_COLOR: '1' }).stdout.toString(), /\x1b/);
+  assert.match(coloured.shown, /\x1b\[38;5;\d+m▇▇▇/);
+  assert.not.match(inspect({ NO_COLOR: '1' }).shown, /\x1b/);
 });
 
 test('two models side by side, on one text', async () => {
