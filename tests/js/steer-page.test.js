@@ -68,18 +68,26 @@ test('its text is the terminal\'s at every depth, and a session has a depth of i
   }
 }));
 
-test('the program is told as inspect tells it', () => withBase(async (model) => {
-  for (const [options, args] of [[{}, []], [{ depth: 4 }, ['--depth', '4']], [{ layers: '0-2x2' }, ['--layers', '0-2x2']]]) {
-    const told = await model.program(options), { program, sharing, kv_bytes_per_token } = await json('native', ['inspect', file('base'), '--json', ...args]);
+test('the program is told as inspect tells it', async () => {
+  const rich = { ...BASE, name: 'rich', variants: [{ block: 1, time: 1, bias: true }],
+    program: { ...BASE.program, min: 2, max: 2, kvMap: [0, 1, 2, 1, -1, 3], injection: 'add', norm: 'between', exit: 'gate', exitThreshold: 1 } };
+  writeRandomModel(file('rich'), rich);
+  const seen = new Set();
+  for (const [name, options, args] of [['base', {}, []], ['base', { depth: 4 }, ['--depth', '4']], ['base', { layers: '0-2x2' }, ['--layers', '0-2x2']], ['rich', {}, []]]) {
+    const model = await Model.load(read(name), OPTIONS);
+    const told = await model.program(options), { program, sharing, kv_bytes_per_token } = await json('native', ['inspect', file(name), '--json', ...args]);
     const inCli = ({ attn, ffn, slot, writes, varies, injects, normAfter, mayExit }) => ({ attn, ffn, slot, writes, varies, injects, norm_after: normAfter, may_exit: mayExit });
     assert.equal(told.program.map(inCli), program);
     assert.is(told.sharing.kvBytes, kv_bytes_per_token);
     assert.is(told.sharing.blockBytes, sharing.block_bytes);
     assert.is(told.visits, told.program.length);
+    assert.equal((await model.program()).program, model.info.program);
+    assert.is(model.info.visits, 6);
+    for (const visit of program) for (const flag of ['writes', 'varies', 'injects', 'norm_after', 'may_exit']) seen.add(`${flag} ${visit[flag]}`);
+    model.destroy();
   }
-  assert.equal((await model.program()).program, model.info.program);
-  assert.is(model.info.visits, 6);
-}));
+  assert.is(seen.size, 10, 'each is said and not said of some visit');
+});
 
 test('a depth given to the model is everybody\'s, and the most', async () => {
   const shallow = await Model.plan(read('base'), { ...OPTIONS, depth: 1 }), deep = await Model.plan(read('base'), OPTIONS);
